@@ -1,6 +1,6 @@
 """Choose which atomic structures are worth a DFT calculation, and know why.
 
-The public names below are imported when first used, so that ``import aliquot`` and ``aliquot --help`` are quick.
+The names below are imported when first used, so that ``import aliquot`` and ``aliquot --help`` are quick.
 """
 
 from __future__ import annotations
