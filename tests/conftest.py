@@ -1,0 +1,53 @@
+"""Structures that several rooms test with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real DFT data; never part of the repository."""
+    folder = Path(os.environ.get("ALIQUOT_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not (folder / "manifest.json").is_file():
+        pytest.skip(f"no reference data in {folder}; set ALIQUOT_DATA to a folder that has them")
+    return folder
+
+
+@pytest.fixture
+def silicon_pool() -> list[Atoms]:
+    """Twelve labelled silicon cells of 8 atoms, strained and rattled."""
+    rng = np.random.default_rng(14)
+    pool: list[Atoms] = []
+    for i in range(12):
+        atoms = bulk("Si", cubic=True)
+        strain = np.eye(3) + rng.normal(scale=0.02, size=(3, 3))
+        atoms.set_cell(atoms.cell[:] @ strain, scale_atoms=True)
+        atoms.positions += rng.normal(scale=0.08, size=atoms.positions.shape)
+        atoms.info["config_type"] = "bulk" if i < 8 else "hot bulk"
+        atoms.info["REF_energy"] = -158.5 * len(atoms) + rng.normal()
+        atoms.arrays["REF_forces"] = rng.normal(size=atoms.positions.shape)
+        pool.append(atoms)
+    return pool
+
+
+@pytest.fixture
+def tiny_frames() -> list[Atoms]:
+    """Four frames that differ in size, elements, periodicity and keys."""
+    molecule = Atoms("OH2", positions=[[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    molecule.info["config_type"] = "molecule"
+    crystal = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    crystal.info["REF_energy"] = -27.5
+    slab = bulk("Cu", cubic=True)
+    slab.cell[2] *= 3
+    slab.pbc = (True, True, False)
+    slab.arrays["layer"] = np.arange(len(slab))
+    return [molecule, crystal, slab, Atoms("He", cell=[9.0, 9.0, 9.0], pbc=True)]
