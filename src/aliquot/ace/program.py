@@ -1,0 +1,129 @@
+"""A basis as the flat arrays that kernels read: what to evaluate, in which order, and where it goes.
+
+Kernels work through three lists: the radial–angular pairs (n, l) in use; the densities A made from them, one
+entry per channel; and the products, function by function, each a short sum of coefficient × A × A × ….
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import factorial, pi, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.ace.basis import AceBasis, Function
+from aliquot.ace.coupling import invariants
+
+__all__ = ["Program", "Radials", "compile_program", "compile_radials"]
+
+
+class Radials(NamedTuple):
+    """Numbers of the radial family.
+
+    ``recursion`` (n_max, 3): three-term coefficients A, B, C. ``pairs`` (Z, Z, 3): bond length, cutoff, scale
+    of the linear map onto [−1, 1]. ``shape`` (p, q, envelope) and ``slope`` belong to the transform.
+    """
+
+    recursion: NDArray[np.float64]
+    pairs: NDArray[np.float64]
+    shape: NDArray[np.int64]
+    slope: float
+
+
+class Program(NamedTuple):
+    """What to evaluate around one atom.
+
+    Pair lists: ``pair_n``, ``pair_l`` (Q,) and ``pair_first`` (Q + 1,), the position of m = −l of each pair.
+    Densities: entries ``channel_first[c]:channel_first[c + 1]`` of channel c are pair ``channel_pair`` at
+    position ``channel_density`` of A. Products: functions ``order_first[v]:order_first[v + 1]`` have order
+    v + 1; function k is the sum over its terms ``term_first[k]:term_first[k + 1]`` of ``term_coefficient``
+    times the entries ``term_factor`` (T, 4) of A. ``harmonic_norm`` (l_max + 1, l_max + 1) belongs to Yₗₘ.
+    """
+
+    pair_n: NDArray[np.int64]
+    pair_l: NDArray[np.int64]
+    pair_first: NDArray[np.int64]
+    channel_first: NDArray[np.int64]
+    channel_pair: NDArray[np.int64]
+    channel_density: NDArray[np.int64]
+    channel_weights: NDArray[np.float64]
+    order_first: NDArray[np.int64]
+    term_first: NDArray[np.int64]
+    term_factor: NDArray[np.int64]
+    term_coefficient: NDArray[np.float64]
+    harmonic_norm: NDArray[np.float64]
+    n_density: int
+
+
+def compile_radials(basis: AceBasis) -> Radials:
+    """Radial numbers for every pair of elements of a basis."""
+    radial = basis.radial
+    n_max = max(f.n for function in basis.functions for f in function.factors)
+    z = len(basis.elements)
+    pairs = np.empty((z, z, 3))
+    for a in range(z):
+        for b in range(z):
+            pairs[a, b] = basis.r0[a, b], basis.cutoff, radial.scale(basis.r0[a, b], basis.cutoff)
+    shape = np.array([radial.p, radial.q, radial.envelope], np.int64)
+    return Radials(radial.recursion(n_max - 1), pairs, shape, radial.slope)
+
+
+def compile_program(basis: AceBasis, functions: Sequence[Function] | None = None) -> Program:
+    """Flat arrays for the named functions of a basis (all of them by default), in the order given.
+
+    Only pairs, densities and products that these functions use are evaluated.
+    """
+    functions = basis.functions if functions is None else functions
+    factors = sorted(
+        {f for function in functions for f in function.factors}, key=lambda f: (f.l, f.n, f.channel)
+    )
+    pairs = list(dict.fromkeys((f.n, f.l) for f in factors))
+    pair_of = {pair: q for q, pair in enumerate(pairs)}
+    l_max = max(l for _, l in pairs)
+    density, n_density = {}, 0
+    for f in sorted(factors, key=lambda f: (f.channel, f.l, f.n)):
+        density[f] = n_density
+        n_density += 2 * f.l + 1
+    by_channel = [[f for f in density if f.channel == c] for c in range(basis.n_channels)]
+
+    term_first, term_factor, term_coefficient = [0], [], []
+    for function in functions:
+        same = tuple(function.factors.index(f) for f in function.factors)
+        terms = dict(invariants(tuple(f.l for f in function.factors), same))[function.L]
+        for ms, coefficient in terms:
+            where = [density[f] + m for f, m in zip(function.factors, ms, strict=True)]
+            term_factor.append(where + [0] * (4 - len(where)))
+            term_coefficient.append(coefficient)
+        term_first.append(len(term_coefficient))
+    orders = np.array([f.order for f in functions])
+    if np.any(np.diff(orders) < 0):
+        raise ValueError("functions must stand in ascending correlation order")
+
+    return Program(
+        pair_n=np.array([n for n, _ in pairs], np.int64),
+        pair_l=np.array([l for _, l in pairs], np.int64),
+        pair_first=np.concatenate(([0], np.cumsum([2 * l + 1 for _, l in pairs]))).astype(np.int64),
+        channel_first=np.concatenate(([0], np.cumsum([len(c) for c in by_channel]))).astype(np.int64),
+        channel_pair=np.array([pair_of[f.n, f.l] for c in by_channel for f in c], np.int64),
+        channel_density=np.array([density[f] for c in by_channel for f in c], np.int64),
+        channel_weights=basis.channel_weights,
+        order_first=np.searchsorted(orders, np.arange(1, 6)).astype(np.int64),
+        term_first=np.array(term_first, np.int64),
+        term_factor=np.array(term_factor, np.int64).reshape(-1, 4),
+        term_coefficient=np.array(term_coefficient),
+        harmonic_norm=_harmonic_norm(l_max),
+        n_density=n_density,
+    )
+
+
+def _harmonic_norm(l_max: int) -> NDArray[np.float64]:
+    """Norm of the real harmonic (l, |m|) over unnormalised Legendre functions, (l_max + 1, l_max + 1)."""
+    out = np.zeros((l_max + 1, l_max + 1))
+    for l in range(l_max + 1):
+        for m in range(l + 1):
+            out[l, m] = sqrt((2 * l + 1) / (4 * pi) * factorial(l - m) / factorial(l + m)) * (
+                1 if m == 0 else 2**0.5
+            )
+    return out
