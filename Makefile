@@ -19,7 +19,7 @@ lint: .venv/installed-test  ## formatting and lint
 	$(BIN)/ruff check
 
 types: .venv/installed-test  ## static types
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 contracts: .venv/installed-test  ## which room may import which
 	$(BIN)/lint-imports

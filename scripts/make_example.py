@@ -1,7 +1,7 @@
 """Make the copper example that ships with aliquot: a known set and a pool of candidates, labelled by EMT.
 
-The pool looks like the harvest of a first week of work: long runs of bulk crystal that repeat themselves, some
-strained cells and point defects, a few surfaces, a little liquid, a handful of clusters. The known set is
+The pool looks like the harvest of a first week of work: long runs of bulk crystal that repeat themselves,
+some strained cells and point defects, a few surfaces, a little liquid, some clusters. The known set is
 near-equilibrium bulk and one isolated atom. Effective medium theory (ASE's ``EMT``) stands in for the DFT
 code, so everyone can make the files again::
 

@@ -1,1 +1,83 @@
-"""."""
+"""The command line: one file per command, and what every command does with errors and interruptions.
+
+Exit codes: 0 done; 1 something unexpected (a bug, a full disk); 2 bad usage or bad input, told in one
+message; 130 interrupted by Ctrl-C; 143 terminated. Nothing heavy is imported here: help is quick.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from aliquot.cli.demo import demo_command
+from aliquot.cli.features import features_command
+from aliquot.cli.inspect import inspect_command
+from aliquot.cli.methods import methods_command
+from aliquot.cli.screen import printable
+from aliquot.cli.select import select_command
+from aliquot.errors import AliquotError
+
+__all__ = ["app", "main"]
+
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+
+
+class _Guarded(TyperGroup):
+    """Commands whose failures end in one clean message and an exit code that scripts can use."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AliquotError as error:
+            typer.echo(f"aliquot: {printable(str(error))}", err=True)
+            raise typer.Exit(BAD_INPUT) from error
+        except KeyboardInterrupt as error:
+            typer.echo("aliquot: interrupted; no output was written", err=True)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    name="aliquot",
+    cls=_Guarded,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Choose which atomic structures are worth a DFT calculation, and know why.",
+    epilog="Exit codes: 0 done, 1 unexpected failure, 2 bad usage or input, 130 interrupted.",
+)
+app.command("select")(select_command)
+app.command("inspect")(inspect_command)
+app.command("features")(features_command)
+app.command("methods")(methods_command)
+app.command("demo")(demo_command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from aliquot import __version__
+
+        typer.echo(f"aliquot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise SystemExit(TERMINATED)
+
+
+def main() -> None:
+    """Run the command line; a batch system's SIGTERM cleans up as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _terminated)
+    app()

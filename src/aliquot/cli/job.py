@@ -1,0 +1,275 @@
+"""What is the main job? Read, leave out the unusable, describe, choose, write: the path of every selection.
+
+``aliquot select`` runs it on the user's files and ``aliquot demo`` on the packaged example.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aliquot.cli.options import Reading, cache_folder, count
+from aliquot.cli.outputs import Outputs
+from aliquot.cli.screen import Screen
+from aliquot.errors import FrameError, InputError, SelectionError
+from aliquot.progress import Progress
+
+if TYPE_CHECKING:
+    from aliquot.selection import Selection
+    from aliquot.structures import Exclusion, Frames
+    from aliquot.table import Features
+
+__all__ = ["Job", "Outcome", "read_usable", "run"]
+
+#: Extensions that ``-o`` understands; no extension means a folder.
+FORMATS = (".xyz", ".extxyz", ".traj", ".db", "")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that ``aliquot select`` was asked.
+
+    Parameters
+    ----------
+    pool, known : sequence of Path
+    number : str
+        As given: ``"200"`` or ``"10%"``.
+    out : Path
+        The chosen structures; the record and the report are put beside it.
+    rest : Path or None
+        What was left.
+    parameters : dict
+        Of the method.
+    """
+
+    pool: Sequence[Path]
+    number: str
+    out: Path
+    known: Sequence[Path] = ()
+    rest: Path | None = None
+    method: str = "bayes"
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    features: str = "ace"
+    pooling: str = "mean"
+    seed: int = 0
+    report: bool = True
+    force: bool = False
+    cache: bool = True
+    reading: Reading = field(default_factory=Reading)
+
+    def beside(self, extension: str) -> Path:
+        """``selected.json`` beside ``selected.xyz``; ``picks.json`` beside the folder ``picks``."""
+        return self.out.with_name(self.out.stem + extension)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job did."""
+
+    selection: Selection
+    pool: Frames
+    known: Frames | None
+    exclusions: tuple[Exclusion, ...]
+    files: Mapping[str, Path]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of ``--json``."""
+        import json
+
+        return {
+            "command": "select",
+            "files": {what: str(path) for what, path in self.files.items()},
+            "excluded": [{"file": e.file, "frame": e.frame, "problem": e.problem} for e in self.exclusions],
+            "selection": json.loads(self.selection.to_json()),
+        }
+
+
+def run(job: Job, screen: Screen) -> Outcome:
+    """Do the job; every output appears, or none."""
+    if job.out.suffix not in FORMATS:
+        raise InputError(
+            f"-o {job.out}: the extension {job.out.suffix!r} is not one of .xyz, .extxyz, .traj, .db;"
+            " a name without extension makes a folder of POSCAR files"
+        )
+    timings: dict[str, float] = {}
+    with Outputs(force=job.force, inputs=[*job.pool, *job.known]) as outputs:
+        places = {"selected": job.out, "record": job.beside(".json")}
+        if job.report:
+            places["report"] = job.beside(".html")
+        if job.rest is not None:
+            places["rest"] = job.rest
+        staged = {what: outputs.claim(place) for what, place in places.items()}
+        with screen.progress() as progress:
+            pool, known, exclusions, notes = _read(job, progress, timings)
+            n = _affordable(job, pool, len(exclusions))
+            features, known_features = _describe(job, pool, known, progress, timings)
+            selection = _choose(job, n, features, known_features, progress, timings)
+        selection = selection.with_notes(*notes).with_timings(**timings)
+        _write(staged, selection, pool, features, known, known_features, exclusions)
+    files = {what: place for what, place in places.items() if place.exists()}
+    return Outcome(selection, pool, known, exclusions, files)
+
+
+def read_usable(
+    paths: Sequence[Path], reading: Reading, progress: Progress
+) -> tuple[Frames, tuple[Exclusion, ...], tuple[str, ...]]:
+    """Frames of all files that are physically possible, what was left out, and what to know about them.
+
+    Raises
+    ------
+    FrameError
+        At the first unusable frame, unless they are to be skipped.
+    """
+    import numpy as np
+
+    from aliquot.structures import load, unusable
+
+    names = [str(path) for path in paths]
+    loaded = load(
+        *names,
+        label_keys=reading.label_keys(),
+        type_map=reading.types(),
+        on_error=reading.on_error,
+        progress=progress,
+    )
+    frames, bad = loaded.frames, tuple(unusable(loaded.frames))
+    if bad and reading.on_error != "skip":
+        more = f" ({len(bad)} such frames in all)" if len(bad) > 1 else ""
+        raise FrameError(
+            bad[0].file, bad[0].frame, f"{bad[0].problem}{more}; --on-error skip leaves them out"
+        )
+    if bad:
+        places = {(e.file, e.frame) for e in bad}
+        keep = [
+            (frames.files[f], int(k)) not in places for f, k in zip(frames.file, frames.frame, strict=True)
+        ]
+        frames = frames[np.array(keep, bool)]
+    exclusions = (*loaded.exclusions, *bad)
+    if len(frames) == 0:
+        raise InputError(f"no usable frame in {', '.join(names)}; {len(exclusions)} were excluded")
+    return frames, exclusions, loaded.notes
+
+
+def _read(
+    job: Job, progress: Progress, timings: dict[str, float]
+) -> tuple[Frames, Frames | None, tuple[Exclusion, ...], tuple[str, ...]]:
+    import numpy as np
+
+    with _timed(timings, "read"):
+        pool, exclusions, notes = read_usable(job.pool, job.reading, progress)
+        known = None
+        if job.known:
+            known, bad_known, known_notes = read_usable(job.known, job.reading, progress)
+            exclusions = (*exclusions, *bad_known)
+            notes = (*notes, *(note for note in known_notes if note not in notes))
+    repeated = len(pool) - len(np.unique(pool.hashes))
+    if repeated:
+        notes = (*notes, f"{repeated} frames of the pool are exact duplicates of an earlier one")
+    if known is not None and (seen := int(np.isin(pool.hashes, known.hashes).sum())):
+        notes = (*notes, f"{seen} frames of the pool are in the known set already")
+    if exclusions:
+        notes = (*notes, f"{len(exclusions)} frames were excluded; the first: {_sentence(exclusions[0])}")
+    return pool, known, exclusions, notes
+
+
+def _sentence(exclusion: Exclusion) -> str:
+    return str(FrameError(exclusion.file, exclusion.frame, exclusion.problem))
+
+
+def _affordable(job: Job, pool: Frames, n_excluded: int) -> int:
+    """How many to choose; refused here, before the long work, if there are not so many."""
+    n = count(job.number, len(pool))
+    if n > len(pool):
+        excluded = f" ({n_excluded} frames were excluded)" if n_excluded else ""
+        raise SelectionError(
+            f"cannot select {n} of {len(pool)} candidates in {', '.join(map(str, job.pool))}{excluded};"
+            " lower -n or add files"
+        )
+    return n
+
+
+def _describe(
+    job: Job, pool: Frames, known: Frames | None, progress: Progress, timings: dict[str, float]
+) -> tuple[Features, Features | None]:
+    from aliquot.features import featurize
+
+    with _timed(timings, "features"):
+        tables = featurize(
+            job.features,
+            *([pool] if known is None else [pool, known]),
+            pooling=job.pooling,
+            cache=cache_folder(job.cache),
+            progress=progress,
+        )
+    return tables[0], tables[1] if known is not None else None
+
+
+def _choose(
+    job: Job,
+    n: int,
+    features: Features,
+    known: Features | None,
+    progress: Progress,
+    timings: dict[str, float],
+) -> Selection:
+    from aliquot.selection import select
+
+    with _timed(timings, "select"):
+        return select(
+            features, n, method=job.method, known=known, seed=job.seed, progress=progress, **job.parameters
+        )
+
+
+def _write(
+    staged: Mapping[str, Path],
+    selection: Selection,
+    pool: Frames,
+    features: Features,
+    known: Frames | None,
+    known_features: Features | None,
+    exclusions: Sequence[Exclusion],
+) -> None:
+    import numpy as np
+
+    from aliquot.structures import write
+
+    write(staged["selected"], signed(pool[selection.index], selection))
+    left = np.setdiff1d(np.arange(len(pool)), selection.index)
+    if "rest" in staged and len(left):
+        write(staged["rest"], pool[left])
+    if "report" in staged:
+        from aliquot.report import write_report
+
+        write_report(
+            staged["report"],
+            selection,
+            features,
+            pool,
+            known_features=known_features,
+            known=known,
+            exclusions=exclusions,
+        )
+    # Names of files may hold bytes that are no text; in JSON their escapes are the same string again.
+    staged["record"].write_text(selection.to_json() + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def signed(chosen: Frames, selection: Selection) -> Frames:
+    """The chosen frames with the keys that say when, why and whence each was chosen."""
+    import numpy as np
+
+    files = np.array([chosen.files[f] for f in chosen.file])
+    chosen = chosen.with_frame_column("aliquot_rank", np.arange(1, len(chosen) + 1))
+    if selection.gain is not None:
+        chosen = chosen.with_frame_column("aliquot_gain", selection.gain)
+    return chosen.with_frame_column("aliquot_file", files).with_frame_column("aliquot_frame", chosen.frame)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start

@@ -1,0 +1,157 @@
+"""What do the commands have in common? The same option by the same name, with the same meaning and help."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aliquot.errors import InputError
+
+if TYPE_CHECKING:
+    from aliquot.structures import LabelKeys
+
+__all__ = [
+    "AsJson",
+    "Cache",
+    "EnergyKey",
+    "FeatureSpec",
+    "Force",
+    "ForcesKey",
+    "OnError",
+    "OnErrorChoice",
+    "Pool",
+    "Pooling",
+    "Quiet",
+    "Reading",
+    "TypeMap",
+    "VirialKey",
+    "cache_folder",
+    "count",
+]
+
+
+class OnErrorChoice(str, Enum):
+    """What to do with a frame that cannot be used."""
+
+    RAISE = "raise"
+    SKIP = "skip"
+
+
+Pool = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="POOL...",
+        show_default=False,
+        help="Files of candidate structures: extended XYZ (also .gz, .xz), .traj, .db, VASP, LAMMPS.",
+    ),
+]
+FeatureSpec = Annotated[
+    str,
+    typer.Option(
+        "--features",
+        metavar="SPEC",
+        help="What describes a structure: ace, ace:degree=12,cutoff=5.5,order=3 (cutoff in Å), soap,"
+        " python:module:function, or file:features.npy.",
+    ),
+]
+Pooling = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW", help="From atoms to a structure: mean, sum, element (mean per element) or none."
+    ),
+]
+OnError = Annotated[
+    OnErrorChoice,
+    typer.Option(help="A frame that cannot be used: stop at it, or skip it and count it."),
+]
+EnergyKey = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Key of the total energy, eV.  [default: REF_energy, then usual names]"),
+]
+ForcesKey = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Key of the forces, eV/Å.  [default: REF_forces, then usual names]"),
+]
+VirialKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY", help="Key of the virial, eV (= −V·stress).  [default: REF_virial, then usual names]"
+    ),
+]
+TypeMap = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TYPE=ELEMENT", help="Element of a LAMMPS type, e.g. 1=Si. Give once per type."),
+]
+Cache = Annotated[
+    bool,
+    typer.Option("--cache/--no-cache", help="Keep features on disk ($ALIQUOT_CACHE) and use them again."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing output files.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How structure files are read."""
+
+    energy_key: str | None = None
+    forces_key: str | None = None
+    virial_key: str | None = None
+    type_map: Sequence[str] | None = None
+    on_error: str = "raise"
+
+    def label_keys(self) -> LabelKeys:
+        """The default keys, except where a key was named: then that key alone."""
+        from aliquot.structures import LabelKeys
+
+        default = LabelKeys()
+        return LabelKeys(
+            energy=(self.energy_key,) if self.energy_key else default.energy,
+            forces=(self.forces_key,) if self.forces_key else default.forces,
+            virial=(self.virial_key,) if self.virial_key else default.virial,
+            stress=() if self.virial_key else default.stress,
+        )
+
+    def types(self) -> dict[int, str] | None:
+        """``["1=Si", "2=O"]`` as a dictionary."""
+        if not self.type_map:
+            return None
+        pairs = [re.fullmatch(r"(\d+)=([A-Z][a-z]?)", text) for text in self.type_map]
+        for text, pair in zip(self.type_map, pairs, strict=True):
+            if pair is None:
+                raise InputError(f"--type-map {text!r} is not of the form TYPE=ELEMENT, e.g. 1=Si")
+        return {int(pair[1]): pair[2] for pair in pairs if pair is not None}
+
+
+def count(text: str, pool_size: int) -> int:
+    """How many structures ``-n`` means: a number, or a percentage of the pool, rounded, at least one.
+
+    >>> count("200", 1000), count("10%", 412), count("0.1%", 50)
+    (200, 41, 1)
+    """
+    share = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*%", text.strip())
+    if share:
+        percent = float(share[1])
+        if not 0 < percent <= 100:
+            raise InputError(f"-n {text}: a percentage must be above 0 and at most 100")
+        return max(1, round(percent / 100 * pool_size))
+    if not re.fullmatch(r"[0-9]{1,15}", text.strip()) or int(text) < 1:
+        raise InputError(f"-n {text}: give a positive number of structures, or a percentage such as 10%")
+    return int(text)
+
+
+def cache_folder(use: bool) -> Path | None:
+    """Where features are kept: ``$ALIQUOT_CACHE``, else the user's cache folder; None if not wanted."""
+    if not use:
+        return None
+    if named := os.environ.get("ALIQUOT_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aliquot"

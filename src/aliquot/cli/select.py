@@ -1,0 +1,130 @@
+"""``aliquot select``: which structures of a pool are worth labelling."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aliquot.cli import options
+from aliquot.cli.options import OnErrorChoice, Reading
+from aliquot.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from aliquot.cli.job import Outcome
+
+__all__ = ["describe", "select_command"]
+
+
+def select_command(
+    pool: options.Pool,
+    number: Annotated[
+        str,
+        typer.Option(
+            "-n",
+            metavar="N",
+            show_default=False,
+            help="How many to choose: a number, or a share such as 10%.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            help="The chosen structures, by extension: .xyz, .traj, .db; none: a folder of POSCAR files."
+            " The record (.json) and the report (.html) go beside it.",
+        ),
+    ] = Path("selected.xyz"),
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Structures that are labelled already. Give once per file."),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="How to choose; aliquot methods lists them.")
+    ] = "bayes",
+    score: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What bayes maximises: entropy or energy (variance).  [default: entropy]",
+        ),
+    ] = None,
+    features: options.FeatureSpec = "ace",
+    pooling: options.Pooling = "mean",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    rest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the structures that were not chosen.")
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write the page that explains the choice.")
+    ] = True,
+    on_error: options.OnError = OnErrorChoice.RAISE,
+    energy_key: options.EnergyKey = None,
+    forces_key: options.ForcesKey = None,
+    virial_key: options.VirialKey = None,
+    type_map: options.TypeMap = None,
+    cache: options.Cache = True,
+    force: options.Force = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Choose the structures of a pool that teach a potential most.
+
+    Nothing is overwritten without --force, and an interrupted run leaves nothing behind.
+    """
+    from aliquot.cli.job import Job, run
+
+    screen = Screen(quiet, as_json)
+    job = Job(
+        pool=pool,
+        number=number,
+        out=out,
+        known=known or (),
+        rest=rest,
+        method=method,
+        parameters={} if score is None else {"score": score},
+        features=features,
+        pooling=pooling,
+        seed=seed,
+        report=report,
+        force=force,
+        cache=cache,
+        reading=Reading(energy_key, forces_key, virial_key, type_map, on_error.value),
+    )
+    outcome = run(job, screen)
+    describe(outcome, screen)
+    screen.emit(outcome.to_dict())
+
+
+def describe(outcome: Outcome, screen: Screen) -> None:
+    """Say what was chosen, what to know about it, and where it is."""
+    selection = outcome.selection
+    for note in selection.notes:
+        screen.warn(f"note: {note}")
+    given = f", knowing {selection.known_size}" if selection.known_size else ""
+    seconds = sum(selection.timings.values())
+    screen.say(
+        f"{len(selection)} of {selection.pool_size} structures chosen by {selection.method}{given},"
+        f" in {seconds:.1f} s. {selection.stop}"
+    )
+    if selection.suggested_stop is not None:
+        screen.say(selection.suggested_stop.reason)
+    chosen = Counter(outcome.pool.config_type[selection.index].tolist())
+    before = Counter([] if outcome.known is None else outcome.known.config_type.tolist())
+    pool = Counter(outcome.pool.config_type.tolist())
+    kinds = sorted(pool, key=lambda kind: (-chosen[kind], kind))
+    if any(kinds):
+        rows = [[kind or "(none)", str(before[kind]), str(pool[kind]), str(chosen[kind])] for kind in kinds]
+        screen.table("", ["config type", "known", "pool", "chosen"], rows)
+    meaning = {
+        "selected": "the structures, in the order chosen",
+        "record": "every number of this choice",
+        "report": "open this in a browser",
+        "rest": "what was left",
+    }
+    width = max(len(str(path)) for path in outcome.files.values())
+    for what, path in outcome.files.items():
+        screen.say(f"  {path!s:{width}}  {meaning[what]}")
