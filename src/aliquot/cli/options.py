@@ -47,7 +47,7 @@ class OnErrorChoice(str, Enum):
 Pool = Annotated[
     list[Path],
     typer.Argument(
-        metavar="POOL...",
+        metavar="POOL",
         show_default=False,
         help="Files of candidate structures: extended XYZ (also .gz, .xz), .traj, .db, VASP, LAMMPS.",
     ),
@@ -73,17 +73,15 @@ OnError = Annotated[
 ]
 EnergyKey = Annotated[
     str | None,
-    typer.Option(metavar="KEY", help="Key of the total energy, eV.  [default: REF_energy, then usual names]"),
+    typer.Option(metavar="KEY", show_default="REF_energy, dft_energy, energy", help="Total energy, eV."),
 ]
 ForcesKey = Annotated[
     str | None,
-    typer.Option(metavar="KEY", help="Key of the forces, eV/Å.  [default: REF_forces, then usual names]"),
+    typer.Option(metavar="KEY", show_default="REF_forces, dft_forces, forces", help="Forces, eV/Å."),
 ]
 VirialKey = Annotated[
     str | None,
-    typer.Option(
-        metavar="KEY", help="Key of the virial, eV (= −V·stress).  [default: REF_virial, then usual names]"
-    ),
+    typer.Option(metavar="KEY", show_default="REF_virial, …, stress", help="Virial, eV (= −V·stress)."),
 ]
 TypeMap = Annotated[
     list[str] | None,

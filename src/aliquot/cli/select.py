@@ -48,8 +48,7 @@ def select_command(
     score: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
-            help="What bayes maximises: entropy or energy (variance).  [default: entropy]",
+            metavar="NAME", show_default="entropy", help="What bayes maximises: entropy or energy (variance)."
         ),
     ] = None,
     features: options.FeatureSpec = "ace",
