@@ -5,10 +5,10 @@ A basis function of correlation order :math:`\nu` around atom i is an invariant 
 .. math:: B_i = \sum_{m_1 \ldots m_\nu} C_{m_1 \ldots m_\nu} \prod_{t=1}^{\nu} A_{i\,c_t n_t l_t m_t}, \qquad
           A_{i\,c n l m} = \sum_{j} W_{c z_j}\, R_n(r_{ij})\, Y_{lm}(\hat r_{ij}),
 
-with orthonormal real harmonics Y, unit-norm couplings C (:mod:`aliquot.ace.coupling`) and *channels* c: one per
-element by default (W the identity), or fewer when elements are embedded. A function belongs to the basis if the
-*level* of its factors, :math:`\sum_t (n_t + w_l l_t)`, is at most the degree of its order. This is the one
-normalisation used everywhere; it differs from PACE's by one constant per function.
+with orthonormal real harmonics Y, unit-norm couplings C (:mod:`aliquot.ace.coupling`) and *channels* c: one
+per element by default (W the identity), or fewer when elements are embedded. A function belongs to the basis
+if the *level* of its factors, :math:`\sum_t (n_t + w_l l_t)`, is at most the degree of its order. This is the
+one normalisation used everywhere; it differs from PACE's by one constant per function.
 
 The smoothness prior is :math:`\Gamma = \sum_t [n_t^p + (w_l l_t)^p]`, an inverse standard deviation of the
 coefficient up to one common factor.
@@ -181,8 +181,8 @@ class AceBasis:
         size = count_functions(self.degree, self.n_channels, weight_l=self.weight_l, stop_at=MAX_FUNCTIONS)
         if size > MAX_FUNCTIONS:
             raise InputError(
-                f"degree {self.degree} with {self.n_channels} channels has more than {MAX_FUNCTIONS} functions"
-                " per element; lower the degree or the order, or embed the elements"
+                f"degree {self.degree} with {self.n_channels} channels has more than {MAX_FUNCTIONS}"
+                " functions per element; lower the degree or the order, or embed the elements"
             )
 
     # --- what it is -----------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ class AceBasis:
         wrong = np.flatnonzero(known[position] != numbers)
         if len(wrong):
             raise InputError(
-                f"atom {wrong[0]} has atomic number {int(numbers[wrong[0]])}, which is not among the elements of"
-                f" the basis, {self.elements}"
+                f"atom {wrong[0]} has atomic number {int(numbers[wrong[0]])}, which is not among the elements"
+                f" of the basis, {self.elements}"
             )
         return position.astype(np.int64)

@@ -97,7 +97,7 @@ class AgnesiJacobi:
 
     def scale(self, r0: float, cutoff: float) -> float:
         """Factor of the linear map from y ∈ [y(cutoff), 1] onto x ∈ [1, −1]."""
-        return 2.0 / (float(self._agnesi(np.float64(cutoff / r0))[0]) - 1.0)
+        return 2.0 / (float(self._agnesi(np.asarray(cutoff / r0))[0]) - 1.0)
 
     def _agnesi(self, s: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         p, q = self.p, self.q

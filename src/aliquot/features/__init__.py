@@ -1,1 +1,131 @@
-"""."""
+"""From structures to rows of numbers: which features, how atoms are pooled, and where the table is kept.
+
+>>> from ase.build import bulk
+>>> from aliquot.structures import Frames
+>>> pool = Frames.from_atoms([bulk("Cu", cubic=True), bulk("Cu", a=3.7)])
+>>> (features,) = featurize("ace:degree=8", pool)
+>>> features.rows.shape
+(2, 54)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aliquot.errors import InputError
+from aliquot.features.featurizer import Featurizer
+from aliquot.features.pooling import Pooling, check_pooling
+from aliquot.progress import Progress, silent
+from aliquot.structures.frames import Frames
+from aliquot.table import Features
+
+__all__ = ["Featurizer", "featurize", "featurizers"]
+
+
+def featurize(
+    spec: str,
+    *frames: Frames,
+    pooling: str = "mean",
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[Features, ...]:
+    """Features of one or more sets of frames, all from one basis.
+
+    Parameters
+    ----------
+    spec : str
+        ``ace`` or ``soap``, with parameters as in ``ace:degree=12,cutoff=5.5,order=3``;
+        ``python:module:function`` for any function from ASE atoms to an (n_atoms, d) array;
+        ``file:pool.npy`` (``file:pool.npy,known.npy``) for numbers from files.
+    *frames : Frames
+        Usually the pool, then the known set. Elements are taken from all of them together.
+    pooling : {"mean", "sum", "element", "none"}
+        How atoms become the rows of a structure; ``none`` keeps one row per atom.
+    cache : Path, optional
+        Folder where tables are kept and found again.
+    progress : callable
+
+    Returns
+    -------
+    tuple of Features
+        One table per set of frames.
+    """
+    made = featurizers(spec, *frames, pooling=pooling)
+    if cache is None:
+        return tuple(make(some, progress=progress) for make, some in zip(made, frames, strict=True))
+    from aliquot.features.store import cached
+
+    return tuple(
+        cached(make, some, cache, progress=progress) for make, some in zip(made, frames, strict=True)
+    )
+
+
+def featurizers(spec: str, *frames: Frames, pooling: str = "mean") -> tuple[Featurizer, ...]:
+    """The featurizer of each set of frames: the same one for all, except for files.
+
+    Raises
+    ------
+    InputError
+        If the specification cannot be read; the message names what is known.
+    """
+    kind, _, rest = spec.partition(":")
+    how = check_pooling(pooling)
+    elements = tuple(sorted({z for some in frames for z in some.elements}))
+    if not elements:
+        raise InputError("cannot choose features without any frame")
+    if kind == "file":
+        return _array_files(rest, len(frames), elements, how)
+    if kind == "python":
+        from aliquot.features.external import CallableFeaturizer, load_callable
+
+        one: Featurizer = CallableFeaturizer(f"python:{rest}", load_callable(rest), elements, how)
+    elif kind == "ace":
+        from aliquot.features.ace import choose_ace
+
+        known: dict[str, Callable[[str], Any]] = {"degree": float, "order": int, "cutoff": float}
+        one = choose_ace(elements, pooling=how, **_parameters(spec, rest, known))
+    elif kind == "soap":
+        from aliquot.features.soap import choose_soap
+
+        known = {"cutoff": float, "n_max": int, "l_max": int, "sigma": float}
+        one = choose_soap(elements, pooling=how, **_parameters(spec, rest, known))
+    else:
+        raise InputError(
+            f"features {spec!r} are not known; use ace, soap, python:module:function or file:features.npy"
+        )
+    return (one,) * len(frames)
+
+
+def _array_files(rest: str, sets: int, elements: tuple[int, ...], pooling: Pooling) -> tuple[Featurizer, ...]:
+    from aliquot.features.external import ArrayFile
+
+    paths = tuple(path for path in rest.split(",") if path)
+    if len(paths) != sets:
+        raise InputError(
+            f"file:{rest} names {len(paths)} file(s) for {sets} set(s) of frames; name one .npy per set, separated"
+            " by commas (pool first, then known)"
+        )
+    return tuple(ArrayFile(path, paths, elements, pooling) for path in paths)
+
+
+def _parameters(spec: str, rest: str, known: dict[str, Callable[[str], Any]]) -> dict[str, Any]:
+    """Read ``a=1,b=2``; every name and value is checked."""
+    out: dict[str, Any] = {}
+    for item in filter(None, rest.split(",")):
+        name, equals, value = item.partition("=")
+        name = name.strip()
+        if not equals or name not in known:
+            raise InputError(
+                f"{item!r} in features {spec!r} is not known; use {', '.join(known)}, as in name=value"
+            )
+        try:
+            out[name] = known[name](value)
+        except ValueError:
+            raise InputError(f"{name}={value} in features {spec!r} is not a number") from None
+        if not np.isfinite(out[name]):
+            raise InputError(f"{name}={value} in features {spec!r} must be finite")
+    return out
