@@ -122,7 +122,7 @@ def test_interrupted_in_the_middle_leaves_nothing(tmp_path, silicon_pool, number
         "--no-cache",
         "--force",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     process = subprocess.Popen(
         [*ALIQUOT, *arguments],
         cwd=tmp_path,

@@ -42,7 +42,7 @@ def features_command(
     """Write the features of structures as a table, for file:features.npy or for other programs."""
     import numpy as np
 
-    from aliquot.cli.job import read_usable
+    from aliquot.cli.job import find_modules_here, read_usable
     from aliquot.cli.outputs import Outputs
     from aliquot.features import featurize
 
@@ -55,6 +55,7 @@ def features_command(
         with screen.progress() as progress:
             reading = Reading(type_map=type_map, on_error=on_error.value)
             frames, exclusions, notes = read_usable(pool, reading, progress)
+            find_modules_here(features)
             cached = options.cache_folder(cache)
             (table,) = featurize(features, frames, pooling=pooling, cache=cached, progress=progress)
         np.save(table_path, table.rows)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from aliquot.structures import Exclusion, Frames
     from aliquot.table import Features
 
-__all__ = ["Job", "Outcome", "read_usable", "run"]
+__all__ = ["Job", "Outcome", "find_modules_here", "read_usable", "run"]
 
 #: Extensions that ``-o`` understands; no extension means a folder.
 FORMATS = (".xyz", ".extxyz", ".traj", ".db", "")
@@ -197,6 +198,7 @@ def _describe(
 ) -> tuple[Features, Features | None]:
     from aliquot.features import featurize
 
+    find_modules_here(job.features)
     with _timed(timings, "features"):
         tables = featurize(
             job.features,
@@ -206,6 +208,12 @@ def _describe(
             progress=progress,
         )
     return tables[0], tables[1] if known is not None else None
+
+
+def find_modules_here(spec: str) -> None:
+    """Let ``python:module:function`` name a module of the current folder, after all installed ones."""
+    if spec.startswith("python:") and "" not in sys.path:
+        sys.path.append("")
 
 
 def _choose(
