@@ -1,0 +1,337 @@
+"""One function per figure of the report: arrays in, an inline SVG out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.report.canvas import CHOSEN, INK, KNOWN, MUTED, PAPER, POOL, new_figure, svg
+from aliquot.report.findings import Group
+from aliquot.report.projection import PoolMap
+from aliquot.report.tables import count, number, percent, plural, printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["MAX_GROUPS", "RASTER_POINTS", "composition_bars", "gain_curve", "histogram", "map_figure"]
+
+FloatArray = NDArray[np.float64]
+
+#: Points of one sort beyond which they are drawn as pixels, so that the page stays small.
+RASTER_POINTS: Final = 3000
+#: Picks that carry their number on the map.
+NUMBERED: Final = 10
+#: Picks that say what they are when the pointer rests on them.
+TITLED: Final = 300
+#: Groups with a bar of their own; the rest share one.
+MAX_GROUPS: Final = 14
+
+
+def gain_curve(gain: FloatArray, unit: str, stop: int | None) -> str:
+    """Gain of each pick against its number; the suggested stop as a dashed line."""
+    picks = np.arange(1, len(gain) + 1)
+    positive = gain[gain > 0]
+    log = len(positive) == len(gain) > 1 and positive.max() > 20 * positive.min()
+
+    def draw() -> Figure:
+        figure, ax = new_figure(3.2)
+        few = len(gain) <= 80
+        ax.plot(picks, gain, color=CHOSEN, lw=1.6, marker="o" if few else None, ms=4.2, mec=PAPER, mew=0.7)
+        if log:
+            ax.set_yscale("log")
+            ax.set_ylim(gain.min() / 1.4, gain.max() * 1.9)  # room for the words at the top
+            _plain_log(ax.yaxis)
+        elif np.min(gain) >= 0:
+            ax.set_ylim(0, 1.14 * np.max(gain) if np.max(gain) > 0 else 1)
+        _whole_numbers(ax, len(gain))
+        if stop is not None:
+            ax.axvline(stop + 0.5, color=INK, lw=1.0, ls=(0, (4, 3)))
+            late = stop > 0.6 * len(gain)
+            ax.annotate(
+                f"suggested stop: {count(stop)}",
+                (stop + 0.5, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(-5 if late else 5, -3),
+                textcoords="offset points",
+                ha="right" if late else "left",
+                va="top",
+            )
+        ax.set(xlabel="pick", ylabel=gain_label(unit))
+        return figure
+
+    scale = ", logarithmic axis" if log else ""
+    marked = f"; suggested stop after {stop}" if stop is not None else ""
+    ends = f"from {number(gain[0])} to {number(gain[-1])} {unit}"
+    label = f"Gain of each of {plural(len(gain), 'pick')}{scale}: {ends}{marked}."
+    return svg("gain", label, draw)
+
+
+def gain_label(unit: str) -> str:
+    """What the gain is, with its unit."""
+    if unit == "distance":
+        return "distance to the nearest known or chosen"
+    return f"gain of this pick ({printable(unit)})" if unit else "gain of this pick"
+
+
+def _whole_numbers(ax: Axes, n: int) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    ax.set_xlim(0.5 if n < 20 else 1 - 0.02 * n, n + max(0.5, 0.02 * n))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=8, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: count(int(v)) if 1 <= v <= n else ""))
+
+
+def _plain_log(axis: Any) -> None:
+    """Ticks of a logarithmic axis as ordinary numbers: 0.1, 1, 10; also 2 and 5 where decades are few."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = sorted(axis.get_view_interval())
+    decades = np.log10(high / low)
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: number(v, 1)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def map_figure(points: PoolMap, titles: Sequence[str]) -> str:
+    """Known, candidate and chosen structures in the plane of the two widest directions.
+
+    ``titles`` says what each shown pick is, for the pointer.
+    """
+    named = {f"pick-{i}": title for i, title in enumerate(titles[:TITLED])}
+
+    def draw() -> Figure:
+        figure, ax = new_figure(4.6)
+        _cloud(
+            ax,
+            points.known,
+            "s",
+            3.6,
+            f"known ({count(points.n_known)})",
+            mec=KNOWN,
+            mfc="none",
+            mew=0.6,
+            alpha=0.7,
+        )
+        _cloud(
+            ax,
+            points.candidates,
+            "o",
+            3.6,
+            f"candidate, not chosen ({count(points.n_candidates)})",
+            mec="none",
+            mfc=MUTED,
+            alpha=0.8,
+        )
+        style: dict[str, Any] = {
+            "marker": "D",
+            "ms": 6.0,
+            "mfc": CHOSEN,
+            "mec": INK,
+            "mew": 0.6,
+            "ls": "none",
+        }
+        singly = min(len(points.chosen), TITLED)
+        _cloud(ax, points.chosen[singly:], "D", 6.0, "", mfc=CHOSEN, mec=INK, mew=0.6)
+        for i in reversed(range(singly)):  # the first picks on top
+            ax.plot(*points.chosen[i], zorder=5, **style, gid=f"pick-{i}")
+        if len(points.chosen):
+            ax.plot([], [], label=f"chosen ({count(points.n_chosen)})", **style)
+        _limits(ax, points)
+        for axis, name, share in ((ax.xaxis, "first", 0), (ax.yaxis, "second", 1)):
+            axis.set_label_text(
+                f"{name} principal component ({percent(points.explained[share])} of variance)"
+            )
+            axis.set_ticks([])  # the unit of a principal component means nothing
+        figure.legend(loc="outside upper left", ncols=3, handletextpad=0.1, columnspacing=1.2)
+        _number_picks(figure, ax, points)
+        return figure
+
+    label = (
+        f"Map of the pool along its two principal components: {points.n_known} known as hollow squares,"
+        f" {points.n_candidates} candidates not chosen as dots, {points.n_chosen} chosen as diamonds."
+    )
+    return svg("map", label, draw, titles=named)
+
+
+def _cloud(ax: Axes, xy: FloatArray, marker: str, size: float, label: str, **style: Any) -> None:
+    """Points as vectors, or as pixels where they are many."""
+    if not len(xy):
+        return
+    many = len(xy) > RASTER_POINTS
+    ax.plot(
+        *xy.T,
+        ls="none",
+        marker=marker,
+        ms=size * (0.7 if many else 1),
+        rasterized=many,
+        label=label or "_nolegend_",
+        **style,
+    )
+
+
+def outside(points: PoolMap) -> tuple[FloatArray, int]:
+    """Limits of the map, ((x low, x high), (y low, y high)), and how many structures lie beyond them.
+
+    A few far outliers (an isolated atom) would press all the rest into a corner: where the central 99 %
+    of all structures and every pick need less than 60 % of an axis, that axis ends there.
+    """
+    everything = np.concatenate([points.candidates, points.known, points.chosen])
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    core = np.concatenate([np.quantile(everything, (0.005, 0.995), axis=0), points.chosen])
+    near, far = core.min(axis=0), core.max(axis=0)
+    trim = (far - near < 0.6 * (high - low)) & (far > near)
+    low, high = np.where(trim, near, low), np.where(trim, far, high)
+    margin = np.where(high > low, 0.06 * (high - low), np.maximum(np.abs(high), 1.0))
+    limits = np.stack([low - margin, high + margin], axis=1)
+    beyond = np.any((everything < limits[:, 0]) | (everything > limits[:, 1]), axis=1)
+    return limits, int(np.sum(beyond))
+
+
+def _limits(ax: Axes, points: PoolMap) -> None:
+    (x, y), _ = outside(points)
+    ax.set_xlim(*x)
+    ax.set_ylim(*y)
+
+
+def _number_picks(figure: Figure, ax: Axes, points: PoolMap) -> None:
+    """Write the first picks' numbers where they cover neither each other nor another pick."""
+    figure.draw_without_rendering()  # the layout is settled, so pixels are what they will be
+    scale = figure.dpi / 72
+    at = ax.transData.transform(points.chosen) if len(points.chosen) else points.chosen
+    angles = np.deg2rad([45, 0, 90, 135, -45, 180, -90, -135])
+    offsets = 9.5 * scale * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    box = ax.get_window_extent()
+    taken: list[FloatArray] = []
+    for i in np.flatnonzero(points.rank <= NUMBERED):
+        places = at[i] + offsets
+        others = np.delete(at, i, axis=0)
+        gaps = [
+            min(
+                _gap(place, others, scale),
+                _gap(place, np.array(taken).reshape(-1, 2), scale * 1.3),
+                np.inf if box.contains(*place) else 0.0,
+            )
+            for place in places
+        ]
+        clear = [k for k, gap in enumerate(gaps) if gap >= 10]
+        best = clear[0] if clear else int(np.argmax(gaps))
+        taken.append(places[best])
+        ax.annotate(
+            str(points.rank[i]),
+            points.chosen[i],
+            xytext=offsets[best] / scale,
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontweight="bold",
+            zorder=6,
+            gid=f"halo-{i}",
+        )
+
+
+def _gap(place: FloatArray, others: FloatArray, scale: float) -> float:
+    """Distance to the nearest of others, in points."""
+    return float(np.min(np.linalg.norm(others - place, axis=1))) / scale if len(others) else np.inf
+
+
+def composition_bars(groups: Sequence[Group]) -> str:
+    """Share of each group in the pool and among the chosen, as pairs of bars."""
+    totals = np.array([[g.pool, g.chosen] for g in groups], float).sum(axis=0)
+    shares = np.array([[g.pool, g.chosen] for g in groups], float) / np.maximum(totals, 1)
+    names = [_short(g.name) for g in groups]
+
+    def draw() -> Figure:
+        figure, ax = new_figure(0.8 + 0.42 * len(groups))
+        y = np.arange(len(groups))
+        ax.barh(y - 0.19, shares[:, 0], 0.34, label="pool", fc="none", ec=MUTED, lw=0.8, hatch="////")
+        ax.barh(y + 0.19, shares[:, 1], 0.34, label="chosen", color=CHOSEN)
+        for i, pair in enumerate(shares):
+            for share, shift in zip(pair, (-0.19, 0.19), strict=True):
+                ax.annotate(
+                    percent(share),
+                    (share, i + shift),
+                    xytext=(3, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=7.5,
+                    color=INK if shift > 0 else MUTED,
+                )
+        ax.set_yticks(y, names)
+        ax.set(ylim=(len(groups) - 0.45, -0.55), xlim=(0, max(0.05, 1.14 * float(shares.max(initial=0)))))
+        ax.grid(axis="y", visible=False)
+        ax.tick_params(axis="y", length=0)
+        ax.xaxis.set_major_formatter(lambda v, _: f"{100 * v:.3g} %")
+        ax.set_xlabel("share of structures")
+        figure.legend(loc="outside upper left", ncols=2)
+        return figure
+
+    label = "Share of each group in the pool and among the chosen: " + "; ".join(
+        f"{printable(g.name)} {percent(a)} and {percent(b)}" for g, (a, b) in zip(groups, shares, strict=True)
+    )
+    return svg("composition", label + ".", draw)
+
+
+def _short(name: str, most: int = 26) -> str:
+    name = printable(name)
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def histogram(name: str, pool: FloatArray, chosen: FloatArray, quantity: str) -> tuple[str, int]:
+    """Distribution of a quantity in the pool and among the chosen, and how many values lie beyond the axis.
+
+    Filled steps for the pool, a line and one stroke per structure for the chosen. A logarithmic axis serves
+    positive values over more than two decades; far outliers of the pool are left beyond the ends.
+    """
+    values = np.concatenate([pool, chosen])
+    log = bool(values.min() > 0 and np.quantile(values, 0.98) > 100 * np.quantile(values, 0.02))
+    edges = _edges(pool, chosen, log)
+    beyond = int(np.sum((pool < edges[0]) | (pool > edges[-1])))
+
+    def draw() -> Figure:
+        figure, ax = new_figure(2.9)
+        weights = [np.full(len(v), 1 / max(1, len(v))) for v in (pool, chosen)]
+        heights = [np.histogram(v, edges, weights=w)[0] for v, w in zip((pool, chosen), weights, strict=True)]
+        ax.stairs(heights[0], edges, fill=True, color=POOL, alpha=0.55, label=f"pool ({count(len(pool))})")
+        ax.stairs(heights[1], edges, color=CHOSEN, lw=1.8, label=f"chosen ({count(len(chosen))})")
+        if len(chosen) <= 300:
+            ax.plot(chosen, np.zeros(len(chosen)), "|", color=CHOSEN, ms=9, mew=0.9, clip_on=False)
+        if log:
+            ax.set_xscale("log")
+        margin = 0.015 * (edges[-1] - edges[0])
+        ax.set_xlim(*((edges[0], edges[-1]) if log else (edges[0] - margin, edges[-1] + margin)))
+        if log:
+            _plain_log(ax.xaxis)
+        ax.set_ylim(bottom=0)
+        ax.locator_params(axis="y", nbins=5)
+        ax.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.3g} %")
+        ax.set(xlabel=quantity, ylabel="share of structures")
+        figure.legend(loc="outside upper left", ncols=2, handlelength=1.4)
+        return figure
+
+    label = (
+        f"Histogram of {quantity}: {len(pool)} of the pool from {number(pool.min(), 5)} to"
+        f" {number(pool.max(), 5)}"
+    )
+    if len(chosen):
+        label += f", {len(chosen)} chosen from {number(chosen.min(), 5)} to {number(chosen.max(), 5)}"
+    return svg(name, label + ".", draw), beyond
+
+
+def _edges(pool: FloatArray, chosen: FloatArray, log: bool) -> FloatArray:
+    """Edges of at most 40 bins over the bulk of the pool and every chosen value."""
+    low, high = pool.min(), pool.max()
+    near, far = np.quantile(pool, (0.005, 0.995))
+    if len(chosen):
+        near, far = min(near, chosen.min()), max(far, chosen.max())
+    if far - near < 0.4 * (high - low) and not log:
+        low, high = near, far
+    low, high = min(low, *chosen, low), max(high, *chosen, high)
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
+        half = max(1e-3, 1e-3 * abs(low))
+        low, high = low - half, high + half
+    n = int(np.clip(min(2 * np.sqrt(len(pool)), 4 * np.sqrt(max(len(chosen), 9))), 8, 40))
+    return np.geomspace(low, high, n + 1) if log else np.linspace(low, high, n + 1)
