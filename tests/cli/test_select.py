@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -193,6 +194,17 @@ def test_duplicates_are_noted(pool, silicon_pool):
     assert any(note.startswith("2 frames of the pool are exact duplicates") for note in notes)
 
 
+def test_full_disk_is_one_message_and_leaves_nothing(pool, monkeypatch):
+    def full(self, *args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    result = run("select", pool, "-n", 2, *QUICK)
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert os.listdir() == ["pool.xyz"]
+
+
 HOSTILE = [
     "[red]a[/red].xyz",
     "a b;$(touch x)'\".xyz",
@@ -227,7 +239,7 @@ def test_name_that_is_no_text(tmp_path, monkeypatch, silicon_pool):
     monkeypatch.chdir(tmp_path)
     with open(b"\xff.xyz", "w") as file:
         write(file, silicon_pool, format="extxyz")
-    result = run("select", os.fsdecode(b"\xff.xyz"), "-n", 2, "-o", "out.xyz", *QUICK[:-1])
-    assert result.exit_code in (0, 2), result.output  # served or refused in words
-    if result.exit_code == 2:
-        refused(result, ".xyz")
+    refused(
+        run("select", os.fsdecode(b"\xff.xyz"), "-n", 2, "-o", "out.xyz", *QUICK), r"b'\xff.xyz'", "rename"
+    )
+    assert os.listdir(b".") == [b"\xff.xyz"]

@@ -6,6 +6,7 @@ message; 130 interrupted by Ctrl-C; 143 terminated. Nothing heavy is imported he
 
 from __future__ import annotations
 
+import errno
 import signal
 from typing import Annotated, Any, NoReturn
 
@@ -22,7 +23,7 @@ from aliquot.errors import AliquotError
 
 __all__ = ["app", "main"]
 
-BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+UNEXPECTED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class _Guarded(TyperGroup):
@@ -34,6 +35,11 @@ class _Guarded(TyperGroup):
         except AliquotError as error:
             typer.echo(f"aliquot: {printable(str(error))}", err=True)
             raise typer.Exit(BAD_INPUT) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of a pipe has gone, as in aliquot methods | head -1
+                raise
+            typer.echo(f"aliquot: {printable(str(error))}; no output was written", err=True)
+            raise typer.Exit(UNEXPECTED) from error
         except KeyboardInterrupt as error:
             typer.echo("aliquot: interrupted; no output was written", err=True)
             raise typer.Exit(INTERRUPTED) from error

@@ -261,8 +261,7 @@ def _write(
             known=known,
             exclusions=exclusions,
         )
-    # Names of files may hold bytes that are no text; in JSON their escapes are the same string again.
-    staged["record"].write_text(selection.to_json() + "\n", encoding="utf-8", errors="backslashreplace")
+    staged["record"].write_text(selection.to_json() + "\n", encoding="utf-8")
 
 
 def signed(chosen: Frames, selection: Selection) -> Frames:

@@ -34,7 +34,7 @@ class Outputs:
 
     def __init__(self, *, force: bool, inputs: Iterable[Path] = ()) -> None:
         self._force = force
-        self._inputs = {path.resolve() for path in inputs}
+        self._inputs = {_named_in_text(path).resolve() for path in inputs}
         self._staged: dict[Path, Path] = {}  # place -> where it is written meanwhile
         self._aside: dict[Path, Path] = {}  # folder -> hidden folder in it
 
@@ -46,7 +46,7 @@ class Outputs:
         InputError
             If the place is taken, is an input, or cannot be written to.
         """
-        whole = place.resolve()
+        whole = _named_in_text(place).resolve()
         if whole in self._inputs:
             raise InputError(f"{place} is an input of this command and will not be overwritten; name another")
         if whole in {p.resolve() for p in self._staged}:
@@ -96,6 +96,15 @@ class Outputs:
                 if place.is_dir():
                     place.rename(staged.parent / f"{place.name}.old")
                 os.replace(staged, place)
+
+
+def _named_in_text(path: Path) -> Path:
+    """Records, structures and pages name their files in UTF-8; a name that is not text has no place in them."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(f"the file name {os.fsencode(path)!r} is not UTF-8 text; rename the file") from None
+    return path
 
 
 @contextmanager
