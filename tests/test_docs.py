@@ -1,0 +1,53 @@
+"""What the README and the tutorial show, done."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ase.io import read
+from typer.testing import CliRunner
+
+from aliquot.cli import app
+from aliquot.examples import example_files
+from aliquot.selection import Selection
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_python_of_the_readme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for packed, name in zip(example_files(), ("pool.xyz", "train.xyz"), strict=True):
+        Path(name).write_bytes(lzma.decompress(packed.read_bytes()))
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    selection = names["selection"]
+    assert isinstance(selection, Selection)
+    assert len(read("selected.xyz", ":")) == len(selection) == 200
+    assert "<svg" in Path("selected.html").read_text(encoding="utf-8")
+
+
+def test_tutorial_in_small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = ROOT / "docs" / "tutorials" / "make_pool.py"
+    subprocess.run([sys.executable, str(script), "pool.xyz", "120"], check=True, capture_output=True)
+    kinds = {atoms.info["config_type"] for atoms in read("pool.xyz", ":")}
+    assert len(kinds) == 12
+    result = CliRunner().invoke(app, ["select", "pool.xyz", "-n", "10%", "--no-cache", "--json"])
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)["selection"]["picks"]) == 12
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda p: p.name
+)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
