@@ -1,0 +1,110 @@
+r"""Which numbers the mathematics sees: rows of some candidates, in memory, float64, smoothness-scaled.
+
+All of the information wing works in the coordinates :math:`x_k = \phi_k / \Gamma_k`, in which the prior of a
+linear model is isotropic until labels say otherwise. A table may be float32 and on disk; only the few
+candidates at hand are ever brought here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.table import KINDS, Features
+
+__all__ = ["Blocks", "gather"]
+
+_ENERGY = KINDS.index("energy")
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Scaled rows of a few candidates.
+
+    Parameters
+    ----------
+    x : (rows, features) array of float64
+        Rows in smoothness-scaled coordinates.
+    weight : (rows,) array of float64
+        Inverse noise of each row.
+    observed : (rows,) array of bool
+        Rows that are the observable of their candidate: its energy rows, or all its rows where it has none.
+    offsets : (candidates + 1,) array of int
+        Rows ``offsets[i]:offsets[i + 1]`` belong to candidate ``i`` of this block.
+    """
+
+    x: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    observed: NDArray[np.bool_]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Number of candidates."""
+        return len(self.offsets) - 1
+
+    @property
+    def single(self) -> bool:
+        """Whether every candidate is exactly one row."""
+        return len(self) == len(self.x) and bool(np.all(np.diff(self.offsets) == 1))
+
+    @property
+    def weighted(self) -> NDArray[np.float64]:
+        """Rows divided by their noise: what a fit, and hence the posterior, absorbs."""
+        return self.x * self.weight[:, None]
+
+    def observed_mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of ``values`` (one entry, or one row, per row) over the observable rows of each candidate."""
+        if self.single:
+            return values
+        kept = values * (self.observed if values.ndim == 1 else self.observed[:, None])
+        count = np.add.reduceat(self.observed.astype(np.float64), self.offsets[:-1])
+        total: NDArray[np.float64] = np.add.reduceat(kept, self.offsets[:-1], axis=0)
+        return total / (count if values.ndim == 1 else count[:, None])
+
+    @classmethod
+    def from_rows(cls, x: NDArray[np.floating[Any]], *, weight: float = 1.0) -> Blocks:
+        """One candidate per row, all with the same weight.
+
+        >>> len(Blocks.from_rows(np.eye(3)))
+        3
+        """
+        n = len(x)
+        return cls(np.asarray(x, np.float64), np.full(n, weight), np.ones(n, bool), np.arange(n + 1))
+
+
+def _observed(kind: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Energy rows where a candidate has any, otherwise all of its rows."""
+    energy = kind == _ENERGY
+    if energy.all() or not energy.any():
+        return np.ones(len(kind), bool)
+    has_energy = np.logical_or.reduceat(energy, offsets[:-1])
+    return energy | ~np.repeat(has_energy, np.diff(offsets))
+
+
+def gather(table: Features, candidates: slice | NDArray[np.int64]) -> Blocks:
+    """Bring the rows of some candidates of a table into memory, scaled, in the order given.
+
+    Every candidate must have at least one row.
+
+    Examples
+    --------
+    >>> table = Features.from_array(np.eye(3, dtype=np.float32), prior=np.array([1.0, 2.0, 4.0]))
+    >>> gather(table, np.array([2, 0])).x
+    array([[0.  , 0.  , 0.25],
+           [1.  , 0.  , 0.  ]])
+    """
+    rows: slice | NDArray[np.int64]
+    if isinstance(candidates, slice):
+        start, stop, _ = candidates.indices(len(table))
+        rows = slice(int(table.offsets[start]), int(table.offsets[stop]))
+        offsets = table.offsets[start : stop + 1] - table.offsets[start]
+    else:
+        starts = table.offsets[candidates]
+        lengths = table.offsets[candidates + 1] - starts
+        offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+        rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+    x = np.divide(table.rows[rows], table.prior, dtype=np.float64)
+    return Blocks(x, table.weight[rows], _observed(table.kind[rows], offsets), offsets)

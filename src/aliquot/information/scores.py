@@ -1,0 +1,142 @@
+r"""How much one more structure tells a linear model: two scores read from its posterior.
+
+=========  =============================================================  ======  ==========
+score      gain of a candidate with rows X, noise 1/W                     bound   objective
+=========  =============================================================  ======  ==========
+entropy    :math:`\tfrac12\log\det(I + W X P^{-1} X^\top W)`, in nat      yes     yes
+energy     mean over its observable rows of :math:`x P^{-1} x^\top`       yes     no
+=========  =============================================================  ======  ==========
+
+Both absorb *all* rows of a candidate, weighted. The observable rows are its energy rows, or all of its rows
+where it has none (a block of atoms). For candidates of one row each, both are increasing functions of
+:math:`h = x P^{-1} x^\top`, and absorbing a row v-direction by v-direction lowers h by :math:`(x\cdot v)^2`.
+
+References
+----------
+K. Chaloner and I. Verdinelli, Stat. Sci. 10, 273 (1995), doi:10.1214/ss/1177009939
+C. van der Oord, M. Sachs, D. P. Kovács, C. Ortner and G. Csányi, npj Comput. Mater. 9, 168 (2023),
+doi:10.1038/s41524-023-01104-6
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.information.blocks import Blocks
+from aliquot.information.posterior import Posterior, logdet_gains
+from aliquot.information.protocol import SLACK
+
+__all__ = ["Energy", "Entropy"]
+
+Vector = NDArray[np.float64]
+
+
+def _tightened(
+    posterior: Posterior, x: NDArray[np.float64], h: Vector, since: NDArray[np.int64]
+) -> Vector | None:
+    """Bring bounds ``h`` of ``x P⁻¹ xᵀ`` to now; None where starting from scratch is all one can, or cheaper."""
+    oldest = int(since.min())
+    V = posterior.directions(oldest)
+    if V is None or 2 * len(V) > posterior.n_features:
+        return None
+    removed: NDArray[np.float64] = np.square(x @ V.T)
+    if np.any(since != oldest):  # directions that a bound has already lost are not subtracted twice
+        removed[np.arange(oldest, oldest + len(V)) < since[:, None]] = 0.0
+    return np.maximum(h - removed.sum(axis=1), 0.0) + SLACK * h
+
+
+@dataclass(frozen=True, eq=False)
+class Entropy:
+    """Information gain of all rows of a candidate: D-optimality, in nat.
+
+    Examples
+    --------
+    >>> entropy = Entropy(Posterior(np.ones(2)))
+    >>> entropy.absorb(Blocks.from_rows([[1.0, 0.0]]))
+    >>> np.exp(2 * entropy.gain(Blocks.from_rows(np.eye(2))))
+    array([1.5, 2. ])
+    """
+
+    posterior: Posterior
+    bound: ClassVar[bool] = True
+    objective: ClassVar[bool] = True
+    unit: ClassVar[str] = "nat"
+
+    @property
+    def absorbed(self) -> int:
+        """Clock of :meth:`tighten`."""
+        return self.posterior.absorbed
+
+    def gain(self, blocks: Blocks) -> Vector:
+        """½ log det(I + W X P⁻¹ Xᵀ W) of each candidate; O(d²) a row."""
+        return logdet_gains(self.posterior.whiten(blocks.weighted), blocks.offsets)
+
+    def tighten(self, blocks: Blocks, bound: Vector, *, since: NDArray[np.int64]) -> Vector:
+        """Upper bounds now; O(d) a row and pick for candidates of one row each, else from scratch."""
+        if blocks.single:
+            noise_squared = 1.0 / np.square(blocks.weight)
+            h = _tightened(self.posterior, blocks.x, np.expm1(2.0 * bound) * noise_squared, since)
+            if h is not None:
+                return 0.5 * np.log1p(h / noise_squared)
+        return self.gain(blocks) * (1.0 + SLACK)
+
+    def absorb(self, blocks: Blocks) -> None:
+        """Add all rows, weighted."""
+        self.posterior.absorb(blocks.weighted)
+
+    def merge(self, other: Entropy) -> Entropy:
+        """Data of both; the prior counts once."""
+        return Entropy(self.posterior.merge(other.posterior))
+
+    def copy(self) -> Entropy:
+        """An independent copy."""
+        return Entropy(self.posterior.copy())
+
+
+@dataclass(frozen=True, eq=False)
+class Energy:
+    """Posterior variance of the observable of a candidate (mean over its observable rows).
+
+    Examples
+    --------
+    >>> Energy(Posterior(np.full(2, 4.0))).gain(Blocks.from_rows([[2.0, 0.0]]))
+    array([1.])
+    """
+
+    posterior: Posterior
+    bound: ClassVar[bool] = True
+    objective: ClassVar[bool] = False
+    unit: ClassVar[str] = "variance"
+
+    @property
+    def absorbed(self) -> int:
+        """Clock of :meth:`tighten`."""
+        return self.posterior.absorbed
+
+    def gain(self, blocks: Blocks) -> Vector:
+        """Mean of x P⁻¹ xᵀ over the observable rows of each candidate; O(d²) a row."""
+        return blocks.observed_mean(self.posterior.variance(blocks.x))
+
+    def tighten(self, blocks: Blocks, bound: Vector, *, since: NDArray[np.int64]) -> Vector:
+        """Upper bounds now; O(d) a row and pick for candidates of one row each, else from scratch."""
+        if blocks.single:
+            h = _tightened(self.posterior, blocks.x, bound, since)
+            if h is not None:
+                return h
+        return self.gain(blocks) * (1.0 + SLACK)
+
+    def absorb(self, blocks: Blocks) -> None:
+        """Add all rows, weighted."""
+        self.posterior.absorb(blocks.weighted)
+
+    def merge(self, other: Energy) -> Energy:
+        """Data of both; the prior counts once."""
+        return Energy(self.posterior.merge(other.posterior))
+
+    def copy(self) -> Energy:
+        """An independent copy."""
+        return Energy(self.posterior.copy())

@@ -1,0 +1,235 @@
+r"""How a budget is spent one pick at a time, exactly, without a pass over the pool for every pick.
+
+Every candidate keeps an *upper bound* of its gain and the time at which the bound was computed. Gains only
+shrink as others are absorbed (the information declares it: ``bound``), so a candidate whose old bound is below
+the best exact gain of the moment cannot be the next pick, and need not be looked at (Minoux). The pick is
+
+.. math:: \arg\max_i g_i, \qquad g_i \ge (1 - 10^{-9}) \max_j g_j \ \text{being ties, settled by content hash.}
+
+The most promising candidates form the *front*: their rows stay in memory, float64, and their bounds are
+brought up to date after every pick by one matrix–vector product. A gain that decides is always computed from
+scratch. Only when a bound outside the front reaches the best gain are more candidates read: the most
+promising first, four times as many each time, in tiles and in the order in which they are stored. For
+candidates of one row, bringing N bounds over k picks up to date is one matrix product of 2 N d k flops, or a
+triangular solve of N d² where that is less. Blocks of several rows have no front: they are evaluated from
+scratch when they are looked at.
+
+Memory beyond the table: 40 bytes a candidate, a front of at most 64 MB, and tiles.
+
+References
+----------
+M. Minoux, Accelerated greedy algorithms for maximizing submodular set functions, in Optimization Techniques,
+Lecture Notes in Control and Information Sciences 7, 234 (1978), doi:10.1007/BFb0006528
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.information import Blocks, Information, gather
+from aliquot.information.protocol import SLACK
+from aliquot.progress import Progress, silent
+from aliquot.selection.front import Front
+from aliquot.table import TILE_ROWS, Features
+
+__all__ = ["TIE", "Trace", "first_by_hash", "greedy"]
+
+#: Gains that differ by less than this, relatively, are equal: the smaller content hash decides.
+TIE = 1e-9
+
+_LOWEST = float(np.finfo(np.float64).min)
+_FIRST_EXACT = 4  # candidates first evaluated exactly for a pick, doubled each time
+_FIRST_WIDENING = 256  # candidates first brought in from outside for a pick, times four each time
+
+Vector = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a greedy run did.
+
+    Parameters
+    ----------
+    index : (n,) array of int
+        Picks in order.
+    gain : (n,) array
+        Exact gain of each when it was made.
+    bound : (candidates,) array
+        Upper bounds of the gains after the last pick; -inf for picks and for what was not allowed.
+    stamp : (candidates,) array of int
+        Clock of the information at which each bound was computed.
+    rows_read : int
+        Rows of the table that were read, again and again counted.
+    """
+
+    index: Indices
+    gain: Vector
+    bound: Vector
+    stamp: Indices
+    rows_read: int
+
+
+def greedy(
+    information: Information,
+    candidates: Features,
+    n: int,
+    *,
+    allowed: NDArray[np.bool_] | None = None,
+    before: Callable[[Blocks], None] | None = None,
+    progress: Progress = silent,
+    stage: str = "select",
+) -> Trace:
+    """Choose ``n`` candidates, each the one that ``information`` gains most from, and absorb them.
+
+    Parameters
+    ----------
+    information : Information
+        Holds what is known; absorbs the picks.
+    candidates : Features
+        Finite rows, at least one a candidate; may be a memory map.
+    n : int
+        At most the number of allowed candidates.
+    allowed : (candidates,) array of bool, optional
+        Which candidates may be chosen; all by default.
+    before : callable, optional
+        Called with the rows of each pick before they are absorbed.
+    progress, stage
+        Reported once a pick.
+
+    Returns
+    -------
+    Trace
+
+    Notes
+    -----
+    Time: at most 2 N d n flops for candidates of one row, plus O(d²) for each of the few exact evaluations a
+    pick; far less where the spectrum of the pool falls quickly.
+    """
+    run = _Run(information, candidates, np.ones(len(candidates), bool) if allowed is None else allowed)
+    index, gain = np.empty(n, np.int64), np.empty(n)
+    for k in range(n):
+        best = run.settle()
+        if best == 0.0:  # nothing left to learn: the rest in the order of their hashes, which changes nothing
+            rest = run.remaining()
+            index[k:], gain[k:] = rest[np.lexsort((rest, candidates.ids.hash[rest]))][: n - k], 0.0
+            run.bound[index[k:]] = -np.inf
+            break
+        index[k], gain[k] = run.winner(best)
+        run.absorb(int(index[k]), before)
+        progress(stage, k + 1, n)
+    return Trace(index, gain, run.bound, run.stamp, run.rows_read)
+
+
+def first_by_hash(table: Features, tied: Indices) -> int:
+    """The candidate of the smallest content hash, then of the smallest position."""
+    return int(min(tied, key=lambda i: (str(table.ids.hash[i]), int(i))))
+
+
+class _Run:
+    """Bounds, stamps and the front of one greedy run."""
+
+    def __init__(self, information: Information, table: Features, allowed: NDArray[np.bool_]) -> None:
+        self.information, self.table = information, table
+        self.rows_of = np.diff(table.offsets)
+        self.rows_read = 0
+        n = len(table)
+        self.bound: Vector = np.full(n, -np.inf)
+        self.stamp: Indices = np.full(n, information.absorbed, np.int64)
+        self.exact: Indices = np.full(n, -1, np.int64)  # clock of the last exact evaluation
+        every = np.flatnonzero(allowed)
+        for some in self._tiles(every):
+            self.bound[some] = information.gain(self._read(some)) * (1.0 + SLACK)
+        self.front = Front(table) if information.bound and table.single_rows else None
+        self.newcomers = [every]  # brought up to date since the last pick
+
+    def remaining(self) -> Indices:
+        """Candidates that may still be chosen."""
+        return np.flatnonzero(self.bound > -np.inf)
+
+    def settle(self) -> float:
+        """Evaluate and widen until the largest gain is certain; return it."""
+        best, evaluate, widen = -np.inf, _FIRST_EXACT, _FIRST_WIDENING
+        now = self.information.absorbed
+        while True:
+            threshold = best * (1.0 - TIE) if best > -np.inf else _LOWEST
+            open_ = np.flatnonzero(self.bound >= threshold)
+            open_ = open_[self.exact[open_] != now]
+            if len(open_) == 0:
+                return best
+            current = open_ if self.front is None else open_[self.stamp[open_] == now]
+            if len(current):
+                best = max(best, self._evaluate(_largest(current, self.bound, evaluate)))
+                evaluate *= 2
+            else:
+                self._tighten(_largest(open_, self.bound, widen))
+                widen *= 4
+
+    def winner(self, best: float) -> tuple[int, float]:
+        """Among the exact gains equal to the best, the one of the smallest hash."""
+        tied = np.flatnonzero(self.bound >= best * (1.0 - TIE))  # all exact: settle() left none other
+        pick = first_by_hash(self.table, tied)
+        return pick, float(self.bound[pick])
+
+    def absorb(self, pick: int, before: Callable[[Blocks], None] | None) -> None:
+        """Absorb the pick and bring the front up to date."""
+        if self.front is not None:
+            self.rows_read += self.front.admit(np.concatenate(self.newcomers), self.bound)
+            self.newcomers = [np.empty(0, np.int64)]
+        now = self.information.absorbed
+        block = self._read(np.array([pick]))
+        if before is not None:
+            before(block)
+        self.information.absorb(block)
+        self.bound[pick] = -np.inf
+        if self.front is not None:
+            index = self.front.index
+            alive = self.bound[index] > -np.inf
+            stale = np.where(alive, self.bound[index], 0.0)
+            fresh = self.information.tighten(self.front.blocks(), stale, since=np.full(len(index), now))
+            self.bound[index] = np.where(alive, fresh, -np.inf)
+            self.stamp[index] = now + 1
+        elif not self.information.bound:
+            self.bound[self.remaining()] = np.inf
+
+    def _evaluate(self, some: Indices) -> float:
+        """Exact gains, which become the bounds; return the largest."""
+        for part in self._tiles(np.sort(some)):
+            blocks = None if self.front is None else self.front.find(part)
+            self.bound[part] = self.information.gain(self._read(part) if blocks is None else blocks)
+        self.exact[some] = self.stamp[some] = self.information.absorbed
+        return float(self.bound[some].max())
+
+    def _tighten(self, some: Indices) -> None:
+        """Bring the bounds of candidates outside the front to now."""
+        for part in self._tiles(np.sort(some)):
+            self.bound[part] = self.information.tighten(
+                self._read(part), self.bound[part], since=self.stamp[part]
+            )
+        self.stamp[some] = self.information.absorbed
+        self.newcomers.append(some)
+
+    def _read(self, some: Indices) -> Blocks:
+        self.rows_read += int(self.rows_of[some].sum())
+        return gather(self.table, some)
+
+    def _tiles(self, some: Indices) -> Iterator[Indices]:
+        """Cut sorted candidates into parts of about ``TILE_ROWS`` rows."""
+        ends = np.cumsum(self.rows_of[some])
+        start = 0
+        while start < len(some):
+            read = ends[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, read + TILE_ROWS, side="right")))
+            yield some[start:stop]
+            start = stop
+
+
+def _largest(some: Indices, bound: Vector, count: int) -> Indices:
+    """The ``count`` candidates of the largest bounds; all of them where that saves a second sweep."""
+    if len(some) <= 2 * count:
+        return some
+    return some[np.argpartition(-bound[some], count)[:count]]
