@@ -9,7 +9,7 @@ from typing import Final
 
 from aliquot.report.tables import text
 
-__all__ = ["figure", "page", "section", "tile"]
+__all__ = ["facts", "figure", "page", "section", "tile"]
 
 #: The policy forbids every request and every script, should anything in the page ask for one.
 _PAGE: Final = Template(
@@ -93,3 +93,8 @@ def figure(drawing: str, caption: str) -> str:
     """A drawing and what it shows (markup)."""
     words = f"\n<figcaption>{caption}</figcaption>" if caption else ""
     return f"<figure>{drawing}{words}</figure>"
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Names and what they are (markup); what is empty is left out."""
+    return '<dl class="facts">' + "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in pairs if v) + "</dl>"

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.report.figures import MAX_GROUPS, RASTER_POINTS, composition_bars, histogram, map_figure, outside
+from aliquot.report.figures import MAX_GROUPS, composition_bars, histogram
 from aliquot.report.findings import (
     Case,
     Group,
@@ -18,6 +18,7 @@ from aliquot.report.findings import (
     max_force,
     shortest_distances,
 )
+from aliquot.report.map_figure import RASTER_POINTS, map_figure, window
 from aliquot.report.page import figure
 from aliquot.report.projection import PoolMap, pool_map
 from aliquot.report.tables import count, number, percent, plural, printable, resolved, table, text
@@ -68,7 +69,7 @@ def _map_words(case: Case, points: PoolMap) -> str:
         said.append(f"An even sample of {count(shown)} of {count(total)} structures is shown.")
     if max(len(points.candidates), len(points.known), len(points.chosen)) > RASTER_POINTS:
         said.append("The background is drawn as pixels.")
-    _, beyond = outside(points)
+    _, beyond = window(points)
     if beyond:
         verb = "lies" if beyond == 1 else "lie"
         said.append(f"{plural(beyond, 'far outlier')} {verb} beyond the edges.")
@@ -104,7 +105,7 @@ def _shortened(found: list[Group], most: int) -> list[Group]:
 
 def _table(by: str, found: list[Group], case: Case) -> str:
     pool, chosen = max(1, len(case.pool)), max(1, len(case.selection))
-    heads = [by, "known", "pool", "share", "chosen", "share", "chosen ÷ pool"]
+    heads = [by, "known", "pool", "share of pool", "chosen", "share of chosen", "ratio of shares"]
     rows = [
         [
             g.name,
@@ -119,7 +120,7 @@ def _table(by: str, found: list[Group], case: Case) -> str:
     ]
     if case.known is None:
         heads, rows = [heads[0], *heads[2:]], [[r[0], *r[2:]] for r in rows]
-    caption = f"Structures by {by}; the last column is the share among the chosen over that in the pool"
+    caption = f"Structures by {by}: above a ratio of one, the choice favours the {by}"
     return table(caption, heads, rows, numeric=range(1, len(heads)))
 
 

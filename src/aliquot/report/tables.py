@@ -27,6 +27,7 @@ __all__ = [
     "text",
 ]
 
+_SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DOI: Final = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/[^\s\"<>]+)", re.IGNORECASE)
 _ARXIV: Final = re.compile(r"arXiv:\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
 
@@ -62,7 +63,7 @@ def number(value: float, digits: int = 3) -> str:
     """A number to so many significant digits, with a true minus sign; an em dash where there is none.
 
     >>> number(-163.17263, 6), number(float("nan")), number(12345.6), number(4.2e-9)
-    ('−163.173', '—', '12,346', '4.2e−9')
+    ('−163.173', '—', '12,346', '4.2×10⁻⁹')
     """
     if not math.isfinite(value):
         return "—"
@@ -70,7 +71,7 @@ def number(value: float, digits: int = 3) -> str:
     if size and (size < 1e-3 or size >= 1e7):
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        written = f"{mantissa}e{int(exponent)}"
+        written = f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
     else:
         before = math.floor(math.log10(size)) + 1 if size else 1
         written = f"{value:,.{max(digits - before, 0)}f}"

@@ -12,7 +12,9 @@ import numpy as np
 from aliquot.errors import InputError
 from aliquot.report import account, surroundings, top
 from aliquot.report.findings import Case, Excluded
+from aliquot.report.gains import gains
 from aliquot.report.page import page
+from aliquot.report.provenance import record
 from aliquot.selection import Selection
 from aliquot.structures import Frames
 from aliquot.table import Features
@@ -113,13 +115,13 @@ def _document(case: Case) -> str:
         tiles=account.tiles(case),
         sections=[
             ("asked", "What was asked, what was found", account.asked(case)),
-            ("gain", "What each pick brought", account.gains(case)),
+            ("gain", "What each pick brought", gains(case)),
             ("map", "Where the picks lie in the pool", surroundings.on_the_map(case)),
             ("composition", "Composition before and after", surroundings.groups(case)),
             ("labels", "Energies and forces covered", surroundings.labels(case)),
             ("distances", "Shortest distances", surroundings.distances(case)),
             ("structures", top.heading(case), top.most_informative(case)),
-            ("record", "Timings, recipe and references", account.record(case)),
+            ("record", "Timings, recipe and references", record(case)),
         ],
         footer=f"Made by aliquot {__version__}. This page is complete in itself: it loads and runs nothing.",
     )

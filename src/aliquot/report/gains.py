@@ -1,0 +1,143 @@
+"""What did each pick bring, and how good is the whole? Method, gain curve, certificate, sensitivity."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from aliquot.report.figures import gain_curve
+from aliquot.report.findings import Case
+from aliquot.report.page import figure
+from aliquot.report.tables import number, percent, plural, printable, sentence, table, text
+
+__all__ = ["at_least", "certified", "gains", "half_way", "method_words"]
+
+#: Name of a method and one sentence on what it does; with its score where it has several.
+_METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
+    ("bayes", "entropy"): (
+        "Bayesian selection by information gain",
+        "Each pick is the structure from which a linear model, given everything known or picked before, would"
+        " learn most: the one whose label shrinks the volume of the model's posterior most.",
+    ),
+    ("bayes", "energy"): (
+        "Bayesian selection by energy variance",
+        "Each pick is the structure whose energy per atom a linear model, given everything known or picked"
+        " before, is least certain of.",
+    ),
+    ("fps", ""): (
+        "Farthest-point sampling",
+        "Each pick is the structure that lies farthest, in feature space, from everything known or picked"
+        " before.",
+    ),
+    ("random", ""): (
+        "Random selection",
+        "Every structure had the same chance: the baseline that other methods must beat.",
+    ),
+}
+
+
+def method_words(case: Case) -> tuple[str, str]:
+    """Name and sentence; the bare name of a method that this room has no words for."""
+    method, score = case.selection.method, str(case.selection.recipe.get("score", ""))
+    if method == "bayes" and not score:
+        score = "entropy"
+    name, what = _METHODS.get((method, score)) or _METHODS.get((method, "")) or (method, "")
+    return text(name), text(what)
+
+
+def at_least(share: float) -> str:
+    """A share rounded down, so that the statement stays true.
+
+    >>> at_least(0.9789), at_least(0.99999)
+    ('97 %', '99.9 %')
+    """
+    percents = 100 * min(1.0, share)
+    return f"{math.floor(percents)} %" if percents < 99 else f"{math.floor(10 * percents) / 10:g} %"
+
+
+def certified(case: Case) -> float | None:
+    """Achieved share of the upper bound, where both are positive."""
+    proof = case.selection.certificate
+    if proof is None or not (proof.achieved > 0 and proof.upper_bound > 0):
+        return None
+    return proof.achieved / proof.upper_bound
+
+
+def half_way(case: Case) -> int | None:
+    """Picks that carry half of the total gain, where gains add up."""
+    chosen = case.selection
+    if chosen.gain is None or chosen.gain_unit != "nat" or len(chosen) < 2 or chosen.gain.sum() <= 0:
+        return None
+    running = np.cumsum(chosen.gain)
+    return int(np.argmax(running >= 0.5 * running[-1])) + 1
+
+
+def gains(case: Case) -> str:
+    """The gain curve, the certificate and the sensitivity to the default prior."""
+    chosen = case.selection
+    stop = chosen.suggested_stop
+    if not len(chosen):
+        return "<p>Nothing was chosen, so there is nothing to plot.</p>"
+    if chosen.gain is None:
+        drawn = (
+            f"<p>The method “{method_words(case)[0]}” assigns no gain to a pick, so there is no curve.</p>"
+        )
+    elif not np.all(np.isfinite(chosen.gain)):
+        drawn = "<p>Some gains are not finite numbers, so there is no curve; they are in the JSON record.</p>"
+    else:
+        plot = gain_curve(chosen.gain, chosen.gain_unit, None if stop is None else stop.n)
+        drawn = figure(plot, _gain_caption(case))
+    beside = _stop(case) + _certificate(case) + _sensitivity(case)
+    return f'<div class="lead"><div>{drawn}</div><div>{beside}</div></div>' if beside else drawn
+
+
+def _gain_caption(case: Case) -> str:
+    half = half_way(case)
+    said = "Gain of each pick at the moment it was made."
+    return said if half is None else f"{said} The first {plural(half, 'pick')} carry half of the total."
+
+
+def _stop(case: Case) -> str:
+    stop = case.selection.suggested_stop
+    if stop is None:
+        return ""
+    return (
+        f"<h3>Suggested stop</h3><p>{sentence(stop.reason)}</p><p>Predictive standard deviation"
+        f" {number(stop.predicted_std)} against a noise of {number(stop.noise)}, both in the unit of the"
+        " rows.</p>"
+    )
+
+
+def _certificate(case: Case) -> str:
+    proof, share = case.selection.certificate, certified(case)
+    if proof is None:
+        return (
+            "<h3>Certificate</h3><p>None: this method gives no bound on what the best choice could reach.</p>"
+        )
+    unit = text(case.selection.gain_unit)
+    first = "" if share is None else f"At least {at_least(share)} of the best possible information gain. "
+    return (
+        f"<h3>Certificate</h3><p>{first}The picks reach {number(proof.achieved, 4)} {unit}; no choice of as"
+        f" many structures exceeds {number(proof.upper_bound, 4)} {unit} ({text(proof.objective)};"
+        f" {text(proof.argument)}).</p>"
+    )
+
+
+def _sensitivity(case: Case) -> str:
+    sensitivity = case.selection.sensitivity
+    if sensitivity is None:
+        return ""
+    kept = [(name, percent(share)) for name, share in sensitivity.kept.items()]
+    return (
+        f"<h3>If the default were different</h3><p>No label has set {text(sensitivity.parameter)} ="
+        f" {number(sensitivity.value)}. Picks kept at other values:</p>"
+        + table(
+            f"Picks kept when {printable(sensitivity.parameter)} changes",
+            ["value", "kept"],
+            kept,
+            numeric=[1],
+            heard=True,
+        )
+    )
