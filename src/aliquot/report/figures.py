@@ -41,7 +41,7 @@ def gain_curve(gain: FloatArray, unit: str, stop: int | None) -> str:
         elif np.min(gain) >= 0:
             ax.set_ylim(0, 1.14 * np.max(gain) if np.max(gain) > 0 else 1)
         _whole_numbers(ax, len(gain))
-        if stop is not None:
+        if stop is not None and 0 <= stop <= len(gain):
             ax.axvline(stop + 0.5, color=INK, lw=1.0, ls=(0, (4, 3)))
             late = stop > 0.6 * len(gain)
             ax.annotate(
@@ -52,7 +52,7 @@ def gain_curve(gain: FloatArray, unit: str, stop: int | None) -> str:
                 textcoords="offset points",
                 ha="right" if late else "left",
                 va="top",
-            )
+            ).set_in_layout(False)
         ax.set(xlabel="pick", ylabel=gain_label(unit))
         return figure
 

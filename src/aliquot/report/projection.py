@@ -118,7 +118,7 @@ def principal_axes(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArr
             continue
         axis = direction if d <= m else X.T @ direction / np.sqrt(variance)
         axes[:, j] = axis * np.sign(axis[np.argmax(np.abs(axis))])
-        explained[j] = min(1.0, variance / total)
+        explained[j] = round(variance / total, 9)  # all of it is 1, not 0.999…
     return centre, axes, explained
 
 

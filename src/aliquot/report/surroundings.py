@@ -79,7 +79,7 @@ def _map_words(case: Case, points: PoolMap) -> str:
 def groups(case: Case) -> str:
     """Composition by config type (or formula): bars and table."""
     by, found = composition(case)
-    if not found:
+    if not len(case.pool):
         return "<p>The pool is empty.</p>"
     if len(found) == 1:
         return f"<p>Every structure has the same {by}: {text(found[0].name)}.</p>"
