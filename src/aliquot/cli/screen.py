@@ -73,8 +73,9 @@ class Screen:
         from rich.text import Text
 
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-        for name in columns:
-            table.add_column(name, overflow="fold")
+        for k, name in enumerate(columns):
+            numeric = bool(rows) and all(row[k].isdigit() for row in rows)
+            table.add_column(name, overflow="fold", justify="right" if numeric else "left")
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
         Console(highlight=False).print(table)
@@ -102,6 +103,8 @@ class Screen:
             def draw(stage: str, done: int, total: int) -> None:
                 if stage not in tasks:
                     tasks[stage] = drawn.add_task(printable(stage), total=total or None)
+                if done < drawn.tasks[tasks[stage]].completed:  # the same stage for another set of frames
+                    drawn.reset(tasks[stage])
                 drawn.update(tasks[stage], completed=done, total=total or None)
 
             yield draw
