@@ -2,7 +2,7 @@ r"""Compiled loops: from the neighbours of atoms to the values of their basis fu
 
 Layout decides the speed. Everything that belongs to one atom's neighbours (radial functions, harmonics) is
 stored with the neighbour index running fastest, so that each recursion and each sum over neighbours is a
-vector loop. Products are evaluated for :data:`LANES` atoms at once: A is stored as (density, atom), and one
+vector loop. Products are evaluated for eight atoms at once: A is stored as (density, atom), and one
 term of the basis costs one vector operation for all of them.
 
 Operations per atom with m neighbours, D densities and T terms: about m (6 n_max + 8 (l_max + 1)²) for the
@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numba
 import numpy as np
 
+from aliquot.ace.simd import LANES, axpy, load, multiply, multiply_add, splat, store
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aliquot.ace.program import Program, Radials
 
-__all__ = ["LANES", "site_values"]
-
-#: Atoms whose products are evaluated together.
-LANES: Final = 8
+__all__ = ["site_values"]
 
 #: Reordering of sums is allowed; NaN and infinity keep their meaning.
 FAST: Final = {"reassoc", "contract", "arcp", "nsz"}
@@ -170,35 +169,31 @@ def _products(program: Program, density: NDArray[np.float64], out: NDArray[np.fl
     """Basis functions of all lanes into ``out`` (n_functions, LANES)."""
     first, factor, coefficient = program.term_first, program.term_factor, program.term_coefficient
     order = program.order_first
-    for k in range(order[0], order[4]):
-        value = out[k]
-        for w in range(LANES):
-            value[w] = 0.0
     for k in range(order[0], order[1]):
-        value = out[k]
+        value = splat(0.0)
         for t in range(first[k], first[k + 1]):
-            c, a = coefficient[t], density[factor[t, 0]]
-            for w in range(LANES):
-                value[w] += c * a[w]
+            value = axpy(coefficient[t], load(density, LANES * factor[t, 0]), value)
+        store(out, LANES * k, value)
     for k in range(order[1], order[2]):
-        value = out[k]
+        value = splat(0.0)
         for t in range(first[k], first[k + 1]):
-            c, a, b = coefficient[t], density[factor[t, 0]], density[factor[t, 1]]
-            for w in range(LANES):
-                value[w] += c * a[w] * b[w]
+            a, b = load(density, LANES * factor[t, 0]), load(density, LANES * factor[t, 1])
+            value = axpy(coefficient[t], multiply(a, b), value)
+        store(out, LANES * k, value)
     for k in range(order[2], order[3]):
-        value = out[k]
+        value = splat(0.0)
         for t in range(first[k], first[k + 1]):
-            c, a, b, d = coefficient[t], density[factor[t, 0]], density[factor[t, 1]], density[factor[t, 2]]
-            for w in range(LANES):
-                value[w] += c * a[w] * b[w] * d[w]
+            a, b = load(density, LANES * factor[t, 0]), load(density, LANES * factor[t, 1])
+            c = multiply(splat(coefficient[t]), load(density, LANES * factor[t, 2]))
+            value = multiply_add(multiply(a, b), c, value)
+        store(out, LANES * k, value)
     for k in range(order[3], order[4]):
-        value = out[k]
+        value = splat(0.0)
         for t in range(first[k], first[k + 1]):
-            c, a, b = coefficient[t], density[factor[t, 0]], density[factor[t, 1]]
-            d, e = density[factor[t, 2]], density[factor[t, 3]]
-            for w in range(LANES):
-                value[w] += (c * a[w] * b[w]) * (d[w] * e[w])
+            a, b = load(density, LANES * factor[t, 0]), load(density, LANES * factor[t, 1])
+            c, d = load(density, LANES * factor[t, 2]), load(density, LANES * factor[t, 3])
+            value = multiply_add(multiply(a, b), multiply(splat(coefficient[t]), multiply(c, d)), value)
+        store(out, LANES * k, value)
 
 
 @_jit
