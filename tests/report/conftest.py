@@ -169,6 +169,7 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "style" in self.stack:
             return
+        data = data.replace("\u00a0", " ")
         if "h1" in self.stack:
             self.head += data
         if "section" in self.stack:

@@ -16,7 +16,7 @@ def test_nothing_known(records, write):
     records.optional = {}
     page = write(records.choose([1, 2], known_size=0, known_hash=""))
     assert page.head == "2 of 30 structures chosen"
-    assert "the choice starts from the prior alone" in page.sections["asked"]
+    assert "Knownnothing" in page.sections["asked"]
     assert "known" not in page.sections["map"].replace("candidates and known", "")
 
 

@@ -53,7 +53,7 @@ def test_composition_counts(records, write):
     (rows,) = [rows for caption, rows in page.tables.items() if caption.startswith("Structures by config")]
     assert rows[1:] == [
         ["bulk", "6", "24", "80 %", "3", "50 %", "0.62×"],
-        ["slab", "1", "6", "20 %", "3", "50 %", "2.5×"],
+        ["slab", "1", "6", "20 %", "3", "50 %", "2.50×"],
     ]
     assert "2 of the 2 config types" in page.sections["composition"]
 
@@ -68,7 +68,7 @@ def test_top_table_is_in_order_of_gain(records, write):
     assert [float(r[head.index("gain (nat)")]) for r in rows[1:]] == sorted(gain, reverse=True)
     energy = records.pool.energy.values[0] / records.pool.sizes[0]
     assert float(rows[1][head.index("energy per atom (eV)")].replace("−", "-")) == pytest.approx(
-        energy, abs=1e-5
+        energy, abs=1e-4
     )
 
 

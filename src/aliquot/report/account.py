@@ -106,7 +106,7 @@ def asked(case: Case) -> str:
     parameters = _parameters(chosen.recipe, ["method", "seed", "n", "features", "aliquot", "version"])
     wanted = chosen.recipe.get("n", len(chosen))
     if chosen.known_size == 0:
-        known = "nothing; the choice starts from the prior alone"
+        known = "nothing"
     else:
         files = "" if case.known is None else ": " + _sources(case.known)
         known = f"{plural(chosen.known_size, 'structure')}{files}"

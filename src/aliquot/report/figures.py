@@ -74,8 +74,9 @@ def _whole_numbers(ax: Axes, n: int) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     ax.set_xlim(0.5 if n < 20 else 1 - 0.02 * n, n + max(0.5, 0.02 * n))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=8, steps=[1, 2, 5, 10]))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: count(int(v)) if 1 <= v <= n else ""))
+    round_numbers = MaxNLocator(integer=True, min_n_ticks=1, nbins=8, steps=[1, 2, 5, 10]).tick_values(1, n)
+    ax.set_xticks([int(v) for v in round_numbers if 1 <= v <= n])
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: count(int(v))))
 
 
 def _plain_log(axis: Any) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["RASTER_POINTS", "map_figure", "window"]
+__all__ = ["RASTER_POINTS", "TITLED", "map_figure", "window"]
 
 FloatArray = NDArray[np.float64]
 
@@ -58,20 +58,14 @@ def map_figure(points: PoolMap, titles: Sequence[str]) -> str:
             mfc=MUTED,
             alpha=0.8,
         )
-        style: dict[str, Any] = {
-            "marker": "D",
-            "ms": 6.0,
-            "mfc": CHOSEN,
-            "mec": INK,
-            "mew": 0.6,
-            "ls": "none",
-        }
+        size = float(np.interp(len(points.chosen), [60, 600], [6.0, 3.4]))
+        style: dict[str, Any] = {"marker": "D", "ms": size, "mfc": CHOSEN, "mec": INK, "mew": size / 10}
         singly = min(len(points.chosen), TITLED)
-        _cloud(ax, points.chosen[singly:], "D", 6.0, "", mfc=CHOSEN, mec=INK, mew=0.6)
+        _cloud(ax, points.chosen[singly:], "D", size, "", mfc=CHOSEN, mec=INK, mew=size / 10)
         for i in reversed(range(singly)):  # the first picks on top
             ax.plot(*points.chosen[i], zorder=5, **style, gid=f"pick-{i}")
         if len(points.chosen):
-            ax.plot([], [], label=f"chosen ({count(points.n_chosen)})", **style)
+            ax.plot([], [], ls="none", label=f"chosen ({count(points.n_chosen)})", **style)
         _limits(ax, points)
         for axis, name, share in ((ax.xaxis, "first", 0), (ax.yaxis, "second", 1)):
             axis.set_label_text(

@@ -18,15 +18,15 @@ from aliquot.report.findings import (
     max_force,
     shortest_distances,
 )
-from aliquot.report.map_figure import RASTER_POINTS, map_figure, window
+from aliquot.report.map_figure import RASTER_POINTS, TITLED, map_figure, window
 from aliquot.report.page import figure
 from aliquot.report.projection import PoolMap, pool_map
 from aliquot.report.tables import count, number, percent, plural, printable, resolved, table, text
 
 __all__ = ["distances", "groups", "labels", "on_the_map"]
 
-#: Rows of the composition table; what is smaller shares the last.
-_MAX_ROWS: Final = 40
+#: Rows of the folded table of all groups; what is smaller shares the last.
+_MAX_ROWS: Final = 300
 
 
 def on_the_map(case: Case) -> str:
@@ -58,7 +58,8 @@ def _map_words(case: Case, points: PoolMap) -> str:
         f" together {percent(float(points.explained.sum()))} of the variance."
     ]
     if len(points.chosen):
-        said.append("Diamonds are the chosen, the first ten with their number; hover for what each one is.")
+        some = "each" if points.n_chosen <= TITLED else f"each of the first {TITLED}"
+        said.append(f"Diamonds are the chosen, the first ten with their number; hover for what {some} is.")
     if points.n_known:
         said.append("Hollow squares are known.")
     if case.selection.known_size and not points.n_known:
@@ -90,7 +91,10 @@ def groups(case: Case) -> str:
         intro += "<p>No frame names a config type, so structures are grouped by their chemical formula.</p>"
     bars = composition_bars(_shortened([g for g in found if g.pool], MAX_GROUPS))
     caption = "Hatched: share of the pool. Solid: share of the chosen."
-    shown = _table(by, _shortened(found, _MAX_ROWS), case)
+    shown = _table(by, _shortened(found, MAX_GROUPS), case)
+    if len(found) > MAX_GROUPS:
+        every = _table(by, _shortened(found, _MAX_ROWS), case)
+        shown += f"<details><summary>All {plural(len(found), by)}</summary>{every}</details>"
     return f'{intro}<div class="pair">{figure(bars, caption)}<div>{shown}</div></div>'
 
 
@@ -114,7 +118,7 @@ def _table(by: str, found: list[Group], case: Case) -> str:
             percent(g.pool / pool) if g.pool else "—",
             count(g.chosen) if g.pool else "—",
             percent(g.chosen / chosen) if g.pool else "—",
-            f"{g.chosen / chosen / (g.pool / pool):.2g}×" if g.pool else "—",
+            f"{g.chosen / chosen / (g.pool / pool):.2f}×" if g.pool else "—",
         ]
         for g in found
     ]

@@ -27,6 +27,7 @@ __all__ = [
     "text",
 ]
 
+_NO_BREAK: Final = "\u00a0"
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DOI: Final = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/[^\s\"<>]+)", re.IGNORECASE)
 _ARXIV: Final = re.compile(r"arXiv:\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
@@ -47,7 +48,9 @@ def printable(value: object) -> str:
     >>> printable("a\nb\x00")
     'a b�'
     """
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(value))
+    return "".join(
+        c if c.isprintable() or c == _NO_BREAK else " " if c.isspace() else "\ufffd" for c in str(value)
+    )
 
 
 def text(value: object) -> str:
@@ -119,17 +122,21 @@ def plural(value: int, noun: str) -> str:
 def percent(share: float) -> str:
     """A share as per cent: one decimal below ten, none above; never rounded up to all or down to nothing.
 
-    >>> percent(0.0312), percent(0.5), percent(0.9996), percent(1), percent(0.0002)
-    ('3.1 %', '50 %', '99.9 %', '100 %', '< 0.1 %')
+    Number and sign stay on one line.
+
+    >>> [percent(x).replace(_NO_BREAK, " ") for x in (0.0312, 0.5, 0.9996, 1, 0.0002)]
+    ['3.1 %', '50 %', '99.9 %', '100 %', '< 0.1 %']
     """
     if not math.isfinite(share):
         return "—"
     value = 100 * share
     if 0 < value < 0.1:
-        return "< 0.1 %"
-    if 99 < value < 100:
-        return f"{math.floor(value * 10) / 10:.1f} %"
-    return f"{value:.1f} %" if 0 < value < 9.95 else f"{value:.0f} %"
+        written = "< 0.1"
+    elif 99 < value < 100:
+        written = f"{math.floor(value * 10) / 10:.1f}"
+    else:
+        written = f"{value:.1f}" if 0 < value < 9.95 else f"{value:.0f}"
+    return f"{written} %".replace(" ", _NO_BREAK)
 
 
 def seconds(value: float) -> str:

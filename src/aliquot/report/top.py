@@ -110,7 +110,11 @@ def _table(case: Case, frames: Frames, names: NDArray[np.str_], which: NDArray[n
         ("atoms", True, [count(int(n)) for n in frames.sizes]),
         ("volume per atom (Å³)", True, _numbers(volume, 4)),
         ("shortest distance (Å)", True, _numbers(shortest_distances(frames), 4)),
-        ("energy per atom (eV)", True, _numbers(energy_per_atom(frames), 7)),
+        (
+            "energy per atom (eV)",
+            True,
+            [f"{e:.4f}".replace("-", "−") if np.isfinite(e) else "—" for e in energy_per_atom(frames)],
+        ),
         ("largest force (eV/Å)", True, _numbers(max_force(frames), 3)),
         ("file", False, [Raw(f'<span class="file">{text(frames.files[f])}</span>') for f in frames.file]),
         ("frame", True, [str(k) for k in frames.frame]),
