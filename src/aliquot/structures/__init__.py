@@ -1,5 +1,22 @@
 """Atoms in and out."""
 
-from aliquot.structures.frames import Column, Frames, LabelKeys
+from aliquot.structures.frames import DEFAULT_LABEL_KEYS, Column, Frames, Label, LabelKeys
+from aliquot.structures.index import FrameIndex
+from aliquot.structures.reading import Loaded, iter_batches, load, read
+from aliquot.structures.screening import Exclusion, exact_duplicates, unusable
 
-__all__ = ["Column", "Frames", "LabelKeys"]
+__all__ = [
+    "DEFAULT_LABEL_KEYS",
+    "Column",
+    "Exclusion",
+    "FrameIndex",
+    "Frames",
+    "Label",
+    "LabelKeys",
+    "Loaded",
+    "exact_duplicates",
+    "iter_batches",
+    "load",
+    "read",
+    "unusable",
+]

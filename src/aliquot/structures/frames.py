@@ -9,16 +9,19 @@ the columns back loses nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
 from aliquot.table import Ids
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 __all__ = ["DEFAULT_LABEL_KEYS", "Column", "Frames", "Label", "LabelKeys"]
 
@@ -273,7 +276,7 @@ class Frames:
         """Hash, file and frame number of every frame."""
         return Ids(self.hashes, self.files, self.file, self.frame)
 
-    # --- subsets and unions ---------------------------------------------------------------------------------
+    # --- subsets -----------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Frames:
         """The named frames (positions, slice or mask), in that order. An integer gives a one-frame Frames."""
@@ -307,6 +310,53 @@ class Frames:
         """The same frames with one more key (or a replaced one) per frame."""
         column = Column(np.asarray(values), np.ones(len(self), bool))
         return replace(self, frame_columns={**self.frame_columns, name: column})
+
+    # --- at the edge ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def empty(cls, source: str, *, label_keys: LabelKeys = DEFAULT_LABEL_KEYS) -> Frames:
+        """No frames, of a source that may yet be named."""
+        return cls(
+            numbers=np.zeros(0, np.int32),
+            positions=np.zeros((0, 3)),
+            cells=np.zeros((0, 3, 3)),
+            pbc=np.zeros((0, 3), bool),
+            offsets=np.zeros(1, np.int64),
+            files=(source,),
+            file=np.zeros(0, np.int32),
+            frame=np.zeros(0, np.int64),
+            label_keys=label_keys,
+        )
+
+    @classmethod
+    def from_atoms(
+        cls,
+        images: Atoms | Iterable[Atoms],
+        *,
+        source: str = "atoms",
+        label_keys: LabelKeys = DEFAULT_LABEL_KEYS,
+    ) -> Frames:
+        """Frames of ASE Atoms, with every key of their info, arrays, constraints and calculator results.
+
+        Examples
+        --------
+        >>> from ase.build import bulk
+        >>> Frames.from_atoms([bulk("Cu"), bulk("NaCl", "rocksalt", a=5.6)])
+        Frames(2 frames, 3 atoms, Na-Cl-Cu)
+        """
+        from aliquot.structures.atoms import from_atoms
+
+        one = hasattr(images, "get_positions")  # an Atoms is itself iterable, atom by atom
+        listed: Any = [images] if one else list(images)
+        return from_atoms(listed, source=source, label_keys=label_keys)
+
+    def to_atoms(self) -> list[Atoms]:
+        """One ASE Atoms per frame: keys under their names in info and arrays; no calculator is attached."""
+        from aliquot.structures.atoms import to_atoms
+
+        return to_atoms(self)
+
+    # --- unions ---------------------------------------------------------------------------------------------
 
     @classmethod
     def concatenate(cls, parts: Sequence[Frames]) -> Frames:
@@ -345,7 +395,7 @@ def _join_one(pieces: Sequence[Column | None], parts: Sequence[Frames], *, per_a
         [np.zeros(len(part), bool) if c is None else c.present for c, part in zip(pieces, parts, strict=True)]
     )
     held = [c.values for c in pieces if c is not None]
-    if all(_alike(v, held[0]) for v in held):
+    if _alike(held):
         dtype = np.result_type(*held)
         blank = [
             np.zeros((part.n_atoms if per_atom else len(part), *held[0].shape[1:]), dtype)
@@ -365,7 +415,10 @@ def _join_one(pieces: Sequence[Column | None], parts: Sequence[Frames], *, per_a
     return Column(ragged, present)
 
 
-def _alike(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    """Whether two columns can be stored as one array without changing a value."""
-    kinds = {a.dtype.kind, b.dtype.kind}
-    return "O" not in kinds and a.shape[1:] == b.shape[1:] and (len(kinds) == 1 or kinds <= {"i", "f"})
+def _alike(columns: Sequence[NDArray[Any]]) -> bool:
+    """Whether columns can be stored as one array without changing a value."""
+    kinds = {c.dtype.kind for c in columns}
+    if "O" in kinds or len({c.shape[1:] for c in columns}) > 1:
+        return False
+    exact = all(c.dtype.kind == "f" or not np.any(np.abs(c) > 2**53) for c in columns if c.dtype.kind in "if")
+    return len(kinds) == 1 or (kinds == {"i", "f"} and exact)

@@ -1,0 +1,294 @@
+"""How does a block of extended XYZ become Frames?
+
+Comment lines are parsed in Python, atom lines of all frames with the same columns by one call of a C parser
+that runs meanwhile in a second thread. A frame that is wrong is named and left out; its neighbours are not
+touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.structures.columns import frame_columns
+from aliquot.structures.comment import parse_comment
+from aliquot.structures.elements import atomic_numbers
+from aliquot.structures.frames import Column, Frames, LabelKeys
+from aliquot.structures.framing import Block, Fault, Place
+from aliquot.structures.tables import PLAIN, Field, parse_glued, parse_lines, parse_properties
+
+__all__ = ["SIDECAR", "parse_blocks"]
+
+#: Key under which the writer keeps what the format has no place for: odd column names, tensors, text with spaces.
+SIDECAR: Final = "aliquot_extra"
+
+
+@dataclass
+class _Header:
+    """What the comment line of one frame says."""
+
+    place: Place
+    items: dict[str, Any]
+    cell: NDArray[np.float64]
+    pbc: tuple[bool, bool, bool]
+    extra: dict[str, Any]
+
+
+@dataclass
+class _Group:
+    """Frames of one block that have the same columns."""
+
+    fields: tuple[Field, ...]
+    headers: list[_Header] = field(default_factory=list)
+    table: Future[list[NDArray[Any]] | None] | None = None
+
+
+def parse_blocks(
+    source: Iterator[Block], file: str, label_keys: LabelKeys
+) -> Iterator[tuple[Frames | None, list[Fault], int]]:
+    """Frames, faults and bytes read so far, block by block.
+
+    While the atom lines of one block are in the C parser, the comment lines of the next are parsed here.
+    """
+    with ThreadPoolExecutor(1) as worker:
+        waiting: tuple[Block, list[_Group], list[Fault]] | None = None
+        for block in source:
+            started = (block, *_start(block, worker))
+            if waiting is not None:
+                yield _finish(*waiting, file, label_keys)
+            waiting = started
+        if waiting is not None:
+            yield _finish(*waiting, file, label_keys)
+
+
+def _start(block: Block, worker: ThreadPoolExecutor) -> tuple[list[_Group], list[Fault]]:
+    """Parse the comment lines; hand the atom lines to the worker."""
+    groups: dict[Any, _Group] = {}
+    faults = list(block.faults)
+    for place in block.places:
+        try:
+            header, fields, shape = _header(block.text, place)
+        except ValueError as error:
+            faults.append(Fault(place.number, str(error)))
+            continue
+        group = groups.get((fields, shape))
+        if group is None:
+            group = groups[fields, shape] = _Group(fields)
+        group.headers.append(header)
+    for group in groups.values():
+        lines = _glue(block.text, group.headers)
+        group.table = worker.submit(parse_glued, lines, _count(group.headers), group.fields)
+    return list(groups.values()), faults
+
+
+def _glue(text: bytes, headers: Sequence[_Header]) -> bytes:
+    return b"".join([text[h.place.table : h.place.vectors] for h in headers])
+
+
+def _count(headers: Sequence[_Header]) -> int:
+    return sum(h.place.n_atoms for h in headers)
+
+
+# --- comment lines ------------------------------------------------------------------------------------------
+
+
+def _header(text: bytes, place: Place) -> tuple[_Header, tuple[Field, ...], str]:
+    """The header of one frame, its fields, and what else must agree for frames to be parsed together."""
+    if place.n_atoms == 0:
+        raise ValueError("has no atoms")
+    try:
+        comment = text[place.comment : place.table].decode()
+    except UnicodeDecodeError:
+        comment = text[place.comment : place.table].decode("latin-1")
+    items = parse_comment(comment)
+    lattice = items.pop("Lattice", None)
+    if lattice is None:
+        lattice = next((items.pop(k) for k in ("lattice", "LATTICE", "Cell", "cell") if k in items), None)
+    if place.vectors < place.stop:
+        cell, given = _vectors(text[place.vectors : place.stop])
+    else:
+        cell, given = _cell(lattice), (lattice is not None,) * 3
+    pbc = _pbc(items.pop("pbc", given))
+    properties = items.pop("Properties", None) or items.pop("properties", None)
+    fields = parse_properties(PLAIN if properties is None else str(properties))
+    if properties is None:
+        fields += _unnamed(text, place)
+    extra = items.pop(SIDECAR, {})
+    items.update(extra.get("info", {}))
+    columns = extra.get("columns", {})
+    # values kept in the comment line belong to one frame, so such a frame is parsed on its own
+    alone = any("values" in c for c in columns.values())
+    return (
+        _Header(place, items, cell, pbc, columns),
+        fields,
+        f"{place.number if alone else ''}{columns or ''}",
+    )
+
+
+def _cell(lattice: Any) -> NDArray[np.float64]:
+    """Lattice vectors as rows, from nine numbers, three, or a matrix with the vectors as columns."""
+    if lattice is None:
+        return np.zeros((3, 3))
+    if not isinstance(lattice, np.ndarray) or lattice.dtype.kind not in "if":
+        raise ValueError(f"Lattice is not nine numbers: {lattice!r}")
+    if lattice.shape == (9,):
+        return lattice.reshape(3, 3)
+    if lattice.shape not in ((3,), (3, 3)):
+        raise ValueError(f"Lattice is not nine numbers: {lattice.tolist()!r}")
+    return np.diag(lattice) if lattice.shape == (3,) else lattice.T
+
+
+def _pbc(value: Any) -> tuple[bool, bool, bool]:
+    if isinstance(value, tuple):
+        return value
+    flags = np.ravel(value).tolist()
+    if len(flags) not in (1, 3) or not all(flag in (0, 1) for flag in flags):
+        raise ValueError(f"pbc is not three of T and F: {value!r}")
+    return bool(flags[0]), bool(flags[len(flags) // 2]), bool(flags[-1])
+
+
+def _vectors(text: bytes) -> tuple[NDArray[np.float64], tuple[bool, bool, bool]]:
+    """Cell and periodicity from lines ``VEC1 x y z``."""
+    cell, pbc = np.zeros((3, 3)), [False] * 3
+    for line in text.decode().splitlines():
+        name, *numbers = line.split()
+        axis = name[3:]
+        if axis not in ("1", "2", "3") or len(numbers) != 3:
+            raise ValueError(f"not a lattice vector: {line.strip()!r}")
+        cell[int(axis) - 1] = [float(x) for x in numbers]
+        pbc[int(axis) - 1] = True
+    return cell, (pbc[0], pbc[1], pbc[2])
+
+
+def _unnamed(text: bytes, place: Place) -> tuple[Field, ...]:
+    """Columns after the position in a file that names none: kept under the key ``extra``."""
+    words = text[place.table : text.index(b"\n", place.table)].replace(b",", b" ").split()
+    n_extra = len(words) - 4
+    if n_extra <= 0:
+        return ()
+    try:
+        [float(w) for w in words[4:]]
+    except ValueError:
+        return (Field("extra", "S", n_extra),)
+    return (Field("extra", "R", n_extra),)
+
+
+# --- atoms --------------------------------------------------------------------------------------------------
+
+
+def _finish(
+    block: Block, groups: list[_Group], faults: list[Fault], file: str, label_keys: LabelKeys
+) -> tuple[Frames | None, list[Fault], int]:
+    parts: list[Frames] = []
+    for group in groups:
+        assert group.table is not None
+        for headers, columns in _tables(block.text, group, group.table.result(), faults):
+            part = _assemble(headers, columns, group.fields, file, label_keys, faults)
+            if part is not None:
+                parts.append(part)
+    read = block.offset + (block.places[-1].stop if block.places else len(block.text))
+    faults.sort(key=lambda fault: fault.frame)
+    if not parts:
+        return None, faults, read
+    frames = Frames.concatenate(parts)
+    order = np.argsort(frames.frame, kind="stable")
+    return (frames if len(parts) == 1 else frames[order]), faults, read
+
+
+def _tables(
+    text: bytes, group: _Group, glued: list[NDArray[Any]] | None, faults: list[Fault]
+) -> Iterator[tuple[list[_Header], list[NDArray[Any]]]]:
+    """The columns of a group, in one piece, or in as many as it takes to part the good frames from the bad."""
+    pending = [(group.headers, glued)]
+    while pending:
+        headers, columns = pending.pop()
+        if columns is not None:
+            yield headers, columns
+        elif len(headers) == 1:
+            try:
+                place = headers[0].place
+                yield headers, parse_lines(text[place.table : place.vectors], place.n_atoms, group.fields)
+            except ValueError as error:
+                faults.append(Fault(place.number, str(error)))
+        else:
+            for half in (headers[len(headers) // 2 :], headers[: len(headers) // 2]):
+                pending.append((half, parse_glued(_glue(text, half), _count(half), group.fields)))
+
+
+def _assemble(
+    headers: list[_Header],
+    arrays: list[NDArray[Any]],
+    fields: Sequence[Field],
+    file: str,
+    label_keys: LabelKeys,
+    faults: list[Fault],
+) -> Frames | None:
+    """Frames of one table; those whose elements or geometry cannot be told are left out."""
+    columns = {f.name: a for f, a in zip(fields, arrays, strict=True)}
+    sizes = np.array([h.place.n_atoms for h in headers], np.int64)
+    offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    numbers, problem = _take_numbers(columns)
+    positions = columns.pop("pos", None)
+    if positions is None or positions.shape[1:] != (3,) or positions.dtype.kind not in "fi":
+        problem = "has no column pos:R:3, so the atoms have no positions"
+    if problem or numbers is None or positions is None:
+        faults.extend(Fault(h.place.number, problem) for h in headers)
+        return None
+    known = np.logical_and.reduceat(numbers.values >= 0, offsets[:-1])
+    for i in np.flatnonzero(~known):
+        atom = int(np.argmax(numbers.values[offsets[i] : offsets[i + 1]] < 0))
+        name = numbers.names[offsets[i] + atom]
+        faults.append(
+            Fault(headers[i].place.number, f"atom {atom} is {str(name)!r}, which is no chemical element")
+        )
+    everywhere = np.ones(len(headers), bool)
+    frames = Frames(
+        numbers=numbers.values.astype(np.int32),
+        positions=positions.astype(np.float64, copy=False),
+        cells=np.array([h.cell for h in headers], np.float64),
+        pbc=np.array([h.pbc for h in headers], bool),
+        offsets=offsets,
+        files=(file,),
+        file=np.zeros(len(headers), np.int32),
+        frame=np.array([h.place.number for h in headers], np.int64),
+        frame_columns=frame_columns([h.items for h in headers]),
+        atom_columns={
+            k: Column(v, everywhere) for k, v in _restore(columns, headers[0].extra, sizes).items()
+        },
+        label_keys=label_keys,
+    )
+    return frames if known.all() else frames[known] if known.any() else None
+
+
+@dataclass
+class _Numbers:
+    values: NDArray[np.int64]
+    names: NDArray[Any]
+
+
+def _take_numbers(columns: dict[str, NDArray[Any]]) -> tuple[_Numbers | None, str]:
+    """Atomic numbers from the column of symbols, or of numbers; -1 where unknown."""
+    for key in ("species", "symbols", "symbol", "element", "Z", "numbers"):
+        names = columns.get(key)
+        if names is not None and names.ndim == 1 and names.dtype.kind in "Ui":
+            del columns[key]
+            return _Numbers(atomic_numbers(names), names), ""
+    return None, "has no column species:S:1 or Z:I:1, so the elements are not known"
+
+
+def _restore(
+    columns: dict[str, NDArray[Any]], extra: dict[str, Any], sizes: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Columns under the names and in the shapes they had before they were written."""
+    restored = {name: array for name, array in columns.items() if name not in extra}
+    for stored, about in extra.items():
+        array = np.array(about["values"]) if "values" in about else columns[stored]
+        if "shape" in about:
+            array = array.reshape(int(sizes.sum()), *about["shape"])
+        restored[about.get("name", stored)] = array
+    return restored
