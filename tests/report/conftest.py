@@ -17,7 +17,7 @@ from aliquot.selection import Certificate, Selection, Sensitivity, SuggestedStop
 from aliquot.structures import Column, Frames
 from aliquot.table import Features
 
-VOID = {"meta", "br", "img", "hr", "image"}
+VOID = {"meta", "br", "img", "hr", "image", "wbr"}
 FRAMES_FROM = Callable[..., Frames]
 
 

@@ -163,3 +163,18 @@ def test_blocks_on_disk(records, write, tmp_path):
     page = write(replace(records, features=features))
     assert "Mean scaled row of each structure" in page.sections["map"]
     assert f"{lengths.sum()} rows in all" in page.sections["asked"]
+
+
+def test_a_small_group_that_the_choice_favours_keeps_its_bar(records, write):
+    names = np.array([f"type {k % 15:02d}" for k in range(29)] + ["rare"])
+    columns = {**records.pool.frame_columns, "config_type": Column(names, np.ones(30, bool))}
+    pool = replace(records.pool, frame_columns=columns)
+    words = write(replace(records, pool=pool).choose([29, 0, 1])).sections["composition"]
+    assert "rare" in words.split("Structures by config type")[0]
+    assert "other (3 groups)" in words
+
+
+def test_farthest_point_sampling_speaks_of_distances(records, write):
+    page = write(records.choose([1, 2, 3], method="fps", recipe={}, gain_unit="distance", certificate=None))
+    assert page.tables["The three farthest picks"][0][:2] == ["pick", "distance"]
+    assert "distance to the nearest known or chosen" in page.sections["gain"]

@@ -172,8 +172,9 @@ def test_records_of_another_pool_are_refused(records, tmp_path):
 
 def test_silicon_surfaces(data_folder, write, records):
     """Real data: every structure of a published study finds its place."""
-    structures = pytest.importorskip("aliquot.structures")
-    frames = structures.read(data_folder / "si_gap18_core_surface.xyz.xz")
+    from aliquot.structures import read
+
+    frames = read(data_folder / "si_gap18_core_surface.xyz.xz")
     core = np.isin(frames.config_type, ["dia", "isolated_atom"])
     pool, known = frames[~core], frames[core]
     rng = np.random.default_rng(0)

@@ -132,15 +132,16 @@ def _short(name: str, most: int = 26) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def histogram(name: str, pool: FloatArray, chosen: FloatArray, quantity: str) -> tuple[str, int]:
-    """Distribution of a quantity in the pool and among the chosen, and how many values lie beyond the axis.
+def histogram(name: str, pool: FloatArray, chosen: FloatArray, quantity: str) -> tuple[str, int, int]:
+    """Distribution of a quantity in the pool and among the chosen, and how many of each lie beyond the axis.
 
     Filled steps for the pool, a line and one stroke per structure for the chosen. A logarithmic axis serves
-    positive values over more than two decades; far outliers of the pool are left beyond the ends.
+    positive values over more than two decades; otherwise far outliers are left beyond the ends.
     """
     values = np.concatenate([pool, chosen])
     log = bool(values.min() > 0 and np.quantile(values, 0.98) > 100 * np.quantile(values, 0.02))
     edges = _edges(pool, chosen, log)
+    shown = chosen[(chosen >= edges[0]) & (chosen <= edges[-1])]
     beyond = int(np.sum((pool < edges[0]) | (pool > edges[-1])))
 
     def draw() -> Figure:
@@ -150,7 +151,7 @@ def histogram(name: str, pool: FloatArray, chosen: FloatArray, quantity: str) ->
         ax.stairs(heights[0], edges, fill=True, color=POOL, alpha=0.55, label=f"pool ({count(len(pool))})")
         ax.stairs(heights[1], edges, color=CHOSEN, lw=1.8, label=f"chosen ({count(len(chosen))})")
         if len(chosen) <= 300:
-            ax.plot(chosen, np.zeros(len(chosen)), "|", color=CHOSEN, ms=9, mew=0.9, clip_on=False)
+            ax.plot(shown, np.zeros(len(shown)), "|", color=CHOSEN, ms=9, mew=0.9, clip_on=False)
         if log:
             ax.set_xscale("log")
         margin = 0.015 * (edges[-1] - edges[0])
@@ -170,18 +171,18 @@ def histogram(name: str, pool: FloatArray, chosen: FloatArray, quantity: str) ->
     )
     if len(chosen):
         label += f", {len(chosen)} chosen from {number(chosen.min(), 5)} to {number(chosen.max(), 5)}"
-    return svg(name, label + ".", draw), beyond
+    return svg(name, label + ".", draw), beyond, len(chosen) - len(shown)
 
 
 def _edges(pool: FloatArray, chosen: FloatArray, log: bool) -> FloatArray:
-    """Edges of at most 40 bins over the bulk of the pool and every chosen value."""
-    low, high = pool.min(), pool.max()
-    near, far = np.quantile(pool, (0.005, 0.995))
+    """Edges of at most 40 bins over everything, or over the bulk of both where outliers would press it flat."""
+    low, high = float(pool.min()), float(pool.max())
+    bulk = np.quantile(pool, (0.005, 0.995))
     if len(chosen):
-        near, far = min(near, chosen.min()), max(far, chosen.max())
-    if far - near < 0.4 * (high - low) and not log:
-        low, high = near, far
-    low, high = min(low, *chosen, low), max(high, *chosen, high)
+        low, high = min(low, float(chosen.min())), max(high, float(chosen.max()))
+        bulk = np.concatenate([bulk, np.quantile(chosen, (0.05, 0.95))])
+    if bulk.max() - bulk.min() < 0.4 * (high - low) and not log:
+        low, high = float(bulk.min()), float(bulk.max())
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
         half = max(1e-3, 1e-3 * abs(low))
         low, high = low - half, high + half

@@ -53,8 +53,9 @@ def _pick_title(case: Case, i: int) -> str:
 def _map_words(case: Case, points: PoolMap) -> str:
     """How to read the map, and what it leaves out."""
     what = "Mean scaled row of each structure" if points.per_atom else "Scaled features of each structure"
+    who = "candidates and known" if points.n_known else "candidates"
     said = [
-        f"{what} along the two directions in which candidates and known differ most;"
+        f"{what} along the two directions in which {who} differ most;"
         f" together {percent(float(points.explained.sum()))} of the variance."
     ]
     if len(points.chosen):
@@ -99,12 +100,15 @@ def groups(case: Case) -> str:
 
 
 def _shortened(found: list[Group], most: int) -> list[Group]:
-    """The largest groups, and one for the rest."""
+    """The groups that matter most in the pool or among the chosen, and one for the rest."""
     if len(found) <= most:
         return found
-    rest = found[most - 1 :]
-    known, pool, chosen = (sum(getattr(g, k) for g in rest) for k in ("known", "pool", "chosen"))
-    return [*found[: most - 1], Group(f"other ({len(rest)} groups)", known, pool, chosen)]
+    pool, chosen = (max(1, sum(getattr(g, k) for g in found)) for k in ("pool", "chosen"))
+    weight = [max(g.pool / pool, g.chosen / chosen) for g in found]
+    kept = set(sorted(range(len(found)), key=lambda i: (-weight[i], i))[: most - 1])
+    rest = [g for i, g in enumerate(found) if i not in kept]
+    sums = [sum(getattr(g, k) for g in rest) for k in ("known", "pool", "chosen")]
+    return [*(g for i, g in enumerate(found) if i in kept), Group(f"other ({len(rest)} groups)", *sums)]
 
 
 def _table(by: str, found: list[Group], case: Case) -> str:
@@ -155,14 +159,12 @@ def _histogram(case: Case, key: str, values: NDArray[np.float64], quantity: str)
     picked = picked[np.isfinite(picked)]
     if not np.any(has):
         return f"<p>No structure of the pool has a value of: {text(quantity)}.</p>"
-    plot, beyond = histogram(key, values[has], picked, quantity)
+    plot, *beyond = histogram(key, values[has], picked, quantity)
     said = [f"{count(int(has.sum()))} of {plural(len(values), 'structure')} have this label."]
     if len(picked):
         said.append(_coverage(values[has], picked))
-    if beyond:
-        said.append(
-            f"{plural(beyond, 'structure')} of the pool {'lies' if beyond == 1 else 'lie'} beyond the axis."
-        )
+    if any(beyond):
+        said.append("Beyond the axis: {} of the pool, {} of the chosen.".format(*map(count, beyond)))
     return figure(plot, " ".join(said))
 
 
@@ -184,7 +186,7 @@ def distances(case: Case) -> str:
     pool, picked = pool[np.isfinite(pool)], picked[np.isfinite(picked)]
     if not len(pool):
         return "<p>No structure of the pool has two atoms near each other.</p>"
-    plot, beyond = histogram("distance", pool, picked, "shortest interatomic distance (Å)")
+    plot, *beyond = histogram("distance", pool, picked, "shortest interatomic distance (Å)")
     said = ["Periodic images count."]
     if len(pool_sample) < len(case.pool) or len(chosen_sample) < len(case.selection):
         said.append(
@@ -193,10 +195,8 @@ def distances(case: Case) -> str:
         )
     if len(picked):
         said.append(_coverage(pool, picked))
-    if beyond:
-        said.append(
-            f"{plural(beyond, 'structure')} of the pool {'lies' if beyond == 1 else 'lie'} beyond the axis."
-        )
+    if any(beyond):
+        said.append("Beyond the axis: {} of the pool, {} of the chosen.".format(*map(count, beyond)))
     if alone:
         said.append(f"{plural(alone, 'structure')} without a neighbour within 12 Å.")
     worst = int(np.argmin(pool))

@@ -44,6 +44,8 @@ def heading(case: Case) -> str:
     said = words.get(n, "ten")
     if case.selection.gain is None:
         return f"The first {said} picks" if n > 1 else "The first pick"
+    if case.selection.method == "fps":  # the gain is a distance, not information
+        return f"The {said} farthest picks" if n > 1 else "The farthest pick"
     return f"The {said} most informative structures" if n > 1 else "The most informative structure"
 
 
@@ -70,9 +72,14 @@ def _card(case: Case, frames: Frames, names: NDArray[np.str_], i: int, pick: int
     size = plural(int(frames.sizes[i]), "atom")
     label = f"Pick {pick + 1}: {names[i]}, {size}, seen in orthographic projection"
     gain = case.selection.gain
-    amount = "" if gain is None else f" · {number(float(gain[pick]))} {text(case.selection.gain_unit)}"
+    amount = "" if gain is None else f" · {_amount(float(gain[pick]), case.selection.gain_unit)}"
     caption = f"<b>{pick + 1}</b>{amount}<br>{_subscripts(names[i])}{', ' + text(kind) if kind else ''}"
     return figure(drawing(frames, i, label=label, key=f"pick{pick + 1}"), caption)
+
+
+def _amount(gain: float, unit: str) -> str:
+    """A gain with its unit; a distance in feature space has a name instead."""
+    return f"distance {number(gain)}" if unit == "distance" else f"{number(gain)} {text(unit)}"
 
 
 def _subscripts(formula: str) -> str:
@@ -95,13 +102,14 @@ def _legend(frames: Frames) -> str:
 
 def _table(case: Case, frames: Frames, names: NDArray[np.str_], which: NDArray[np.int64]) -> str:
     """The same structures in numbers; a column that nothing fills is left out."""
-    gain = case.selection.gain
+    gain, unit = case.selection.gain, case.selection.gain_unit
     size = np.maximum(frames.sizes, 1)
     volume = np.where(frames.volumes > 0, frames.volumes / size, np.nan)
+    names_of = [text(name).replace("/", "/<wbr>") for name in frames.files]
     columns: list[tuple[str, bool, list[object]]] = [
         ("pick", True, [count(int(p) + 1) for p in which]),
         (
-            f"gain ({case.selection.gain_unit})" if case.selection.gain_unit else "gain",
+            {"": "gain", "distance": "distance"}.get(unit, f"gain ({unit})"),
             True,
             [] if gain is None else _numbers(gain[which], 3),
         ),
@@ -116,7 +124,7 @@ def _table(case: Case, frames: Frames, names: NDArray[np.str_], which: NDArray[n
             [f"{e:.4f}".replace("-", "−") if np.isfinite(e) else "—" for e in energy_per_atom(frames)],
         ),
         ("largest force (eV/Å)", True, _numbers(max_force(frames), 3)),
-        ("file", False, [Raw(f'<span class="file">{text(frames.files[f])}</span>') for f in frames.file]),
+        ("file", False, [Raw(f'<span class="file">{names_of[f]}</span>') for f in frames.file]),
         ("frame", True, [str(k) for k in frames.frame]),
     ]
     kept = [c for c in columns if any(v not in ("", "—") for v in c[2])]
