@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from aliquot.ace.basis import AceBasis, Function
 from aliquot.ace.coupling import invariants
 
-__all__ = ["Program", "Radials", "compile_program", "compile_radials"]
+__all__ = ["Jacobian", "Program", "Radials", "compile_jacobian", "compile_program", "compile_radials"]
 
 
 class Radials(NamedTuple):
@@ -55,6 +55,21 @@ class Program(NamedTuple):
     term_coefficient: NDArray[np.float64]
     harmonic_norm: NDArray[np.float64]
     n_density: int
+
+
+class Jacobian(NamedTuple):
+    """Where dB/dA is not zero, grouped by channel, then by function.
+
+    Groups ``channel_first[c]:channel_first[c + 1]`` belong to channel c; group g is function ``function[g]`` and
+    holds entries ``entry_first[g]:entry_first[g + 1]``; entry e is the derivative by the density at position
+    ``pair_sum[e]`` of its channel. ``term_entry`` (T, 4) says to which entries a term contributes.
+    """
+
+    channel_first: NDArray[np.int64]
+    function: NDArray[np.int64]
+    entry_first: NDArray[np.int64]
+    pair_sum: NDArray[np.int64]
+    term_entry: NDArray[np.int64]
 
 
 def compile_radials(basis: AceBasis) -> Radials:
@@ -115,6 +130,37 @@ def compile_program(basis: AceBasis, functions: Sequence[Function] | None = None
         term_coefficient=np.array(term_coefficient),
         harmonic_norm=_harmonic_norm(l_max),
         n_density=n_density,
+    )
+
+
+def compile_jacobian(program: Program) -> Jacobian:
+    """The sparsity of dB/dA of a compiled basis."""
+    channel_of = np.empty(program.n_density, np.int64)
+    pair_sum_of = np.empty(program.n_density, np.int64)
+    for channel in range(len(program.channel_first) - 1):
+        for entry in range(program.channel_first[channel], program.channel_first[channel + 1]):
+            pair, start = program.channel_pair[entry], program.channel_density[entry]
+            width = 2 * program.pair_l[pair] + 1
+            channel_of[start : start + width] = channel
+            pair_sum_of[start : start + width] = program.pair_first[pair] + np.arange(width)
+
+    n_terms = len(program.term_coefficient)
+    function = np.repeat(np.arange(len(program.term_first) - 1), np.diff(program.term_first))
+    order = np.searchsorted(program.order_first[1:], function, side="right") + 1
+    used = np.arange(4)[None, :] < order[:, None]
+    density = program.term_factor[used]
+    key = np.stack([channel_of[density], np.broadcast_to(function[:, None], (n_terms, 4))[used], density])
+    entries, position = np.unique(key, axis=1, return_inverse=True)
+    term_entry = np.zeros((n_terms, 4), np.int64)
+    term_entry[used] = position.ravel()
+    groups, first = np.unique(entries[:2], axis=1, return_index=True)
+    channels = np.arange(len(program.channel_first))
+    return Jacobian(
+        channel_first=np.searchsorted(groups[0], channels).astype(np.int64),
+        function=np.ascontiguousarray(groups[1]),
+        entry_first=np.append(first, entries.shape[1]).astype(np.int64),
+        pair_sum=pair_sum_of[entries[2]],
+        term_entry=term_entry,
     )
 
 

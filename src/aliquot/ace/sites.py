@@ -52,7 +52,7 @@ class SiteEvaluator:
 
     def __call__(self, frames: Frames, i: int) -> NDArray[np.float64]:
         """Site values of frame ``i``, (n_atoms, n_functions)."""
-        from aliquot.ace.kernels import site_values
+        from aliquot.ace.values_kernel import site_values
 
         atoms = slice(frames.offsets[i], frames.offsets[i + 1])
         species = self.basis.species(frames.numbers[atoms])
