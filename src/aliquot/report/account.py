@@ -29,10 +29,12 @@ def headline(case: Case) -> str:
 
 def lede(case: Case) -> str:
     """The result in a few sentences."""
-    chosen, (name, _) = case.selection, method_words(case)
+    chosen, (name, what) = case.selection, method_words(case)
     said = [f"{name}."]
     share, half, stop = certified(case), half_way(case), chosen.suggested_stop
-    if share is not None:
+    if share is None:
+        said += [what] if what else []
+    else:
         said.append(f"The choice has at least {at_least(share)} of the best possible information gain.")
     if half is not None:
         said.append(f"Half of its gain comes from the first {plural(half, 'pick')}.")

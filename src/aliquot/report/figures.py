@@ -150,18 +150,11 @@ def histogram(name: str, pool: FloatArray, chosen: FloatArray, quantity: str) ->
         heights = [np.histogram(v, edges, weights=w)[0] for v, w in zip((pool, chosen), weights, strict=True)]
         ax.stairs(heights[0], edges, fill=True, color=POOL, alpha=0.55, label=f"pool ({count(len(pool))})")
         ax.stairs(heights[1], edges, color=CHOSEN, lw=1.8, label=f"chosen ({count(len(chosen))})")
-        if len(chosen) <= 300:
-            ax.plot(shown, np.zeros(len(shown)), "|", color=CHOSEN, ms=9, mew=0.9, clip_on=False)
-        if log:
-            ax.set_xscale("log")
-        margin = 0.015 * (edges[-1] - edges[0])
-        ax.set_xlim(*((edges[0], edges[-1]) if log else (edges[0] - margin, edges[-1] + margin)))
-        if log:
-            _plain_log(ax.xaxis)
-        ax.set_ylim(bottom=0)
-        ax.locator_params(axis="y", nbins=5)
-        ax.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.3g} %")
-        ax.set(xlabel=quantity, ylabel="share of structures")
+        if len(chosen) <= 150:
+            foot = ax.get_xaxis_transform()
+            ax.plot(shown, 0 * shown, "|", color=CHOSEN, ms=9, mew=0.9, clip_on=False, transform=foot)
+        _histogram_axes(ax, edges, log_values=log, tail=heights[0].max() > 0.5, least=0.5 / len(pool))
+        ax.set_xlabel(quantity)
         figure.legend(loc="outside upper left", ncols=2, handlelength=1.4)
         return figure
 
@@ -172,6 +165,26 @@ def histogram(name: str, pool: FloatArray, chosen: FloatArray, quantity: str) ->
     if len(chosen):
         label += f", {len(chosen)} chosen from {number(chosen.min(), 5)} to {number(chosen.max(), 5)}"
     return svg(name, label + ".", draw), beyond, len(chosen) - len(shown)
+
+
+def _histogram_axes(ax: Axes, edges: FloatArray, *, log_values: bool, tail: bool, least: float) -> None:
+    """Scales and ticks; where one bin holds most of the pool, shares are logarithmic so that tails are seen."""
+    if log_values:
+        ax.set_xscale("log")
+        ax.set_xlim(edges[0], edges[-1])
+        _plain_log(ax.xaxis)
+    else:
+        margin = 0.015 * (edges[-1] - edges[0])
+        ax.set_xlim(edges[0] - margin, edges[-1] + margin)
+    if tail:
+        ax.set_yscale("log")
+        ax.set_ylim(least, 1.5)
+        ax.minorticks_off()
+    else:
+        ax.set_ylim(bottom=0)
+        ax.locator_params(axis="y", nbins=5)
+    ax.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.3g} %")
+    ax.set_ylabel("share of structures" + (" (log)" if tail else ""))
 
 
 def _edges(pool: FloatArray, chosen: FloatArray, log: bool) -> FloatArray:
