@@ -4,6 +4,7 @@ from aliquot.structures.frames import DEFAULT_LABEL_KEYS, Column, Frames, Label,
 from aliquot.structures.index import FrameIndex
 from aliquot.structures.reading import Loaded, iter_batches, load, read
 from aliquot.structures.screening import Exclusion, exact_duplicates, unusable
+from aliquot.structures.writing import write
 
 __all__ = [
     "DEFAULT_LABEL_KEYS",
@@ -19,4 +20,5 @@ __all__ = [
     "load",
     "read",
     "unusable",
+    "write",
 ]

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LOGICALS", "format_item", "parse_comment", "parse_value", "writable_key"]
+__all__ = ["LOGICALS", "format_item", "parse_comment", "parse_value", "value_text", "writable_key"]
 
 LOGICALS: Final = {
     **dict.fromkeys(("T", "True", "true", "TRUE"), True),
@@ -57,7 +57,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def parse_comment(text: str) -> dict[str, Any]:
-    """Keys and values of one comment line.
+    r"""Keys and values of one comment line.
 
     Values are ``bool``, ``int``, ``float``, ``str``, arrays, or whatever JSON held. A line without any ``=`` is
     prose and comes back under the key ``comment``.
@@ -69,7 +69,7 @@ def parse_comment(text: str) -> dict[str, Any]:
 
     Examples
     --------
-    >>> parse_comment('energy=-1.5 config_type=liquid pbc="T T F" step = 12, note="a \\\\"b\\\\"" relaxed')
+    >>> parse_comment('energy=-1.5 config_type=liquid pbc="T T F" step = 12, note="a \"b\"" relaxed')
     {'energy': -1.5, 'config_type': 'liquid', 'pbc': array([ True,  True, False]), 'step': 12,
      'note': 'a "b"', 'relaxed': True}
     """
@@ -199,7 +199,7 @@ def writable_key(key: str) -> bool:
 
 
 def format_item(key: str, value: Any) -> str:
-    """``key=value`` as text that reads back with the same type, shape and bits.
+    r"""``key=value`` as text that reads back with the same type, shape and bits.
 
     Raises
     ------
@@ -208,30 +208,37 @@ def format_item(key: str, value: Any) -> str:
 
     Examples
     --------
-    >>> format_item("config_type", "liquid 2"), format_item("id", "12"), format_item("x", np.array([1.0, 2.5]))
-    ('config_type="liquid 2"', 'id="_JSON \\\\"12\\\\""', 'x="1.0 2.5"')
+    >>> print(format_item("config_type", "liquid 2"), format_item("id", "12"))
+    config_type="liquid 2" id="_JSON \"12\""
+    >>> print(format_item("dipole", np.array([1.0, 2.5])), format_item("relaxed", True))
+    dipole="1.0 2.5" relaxed=T
     """
     name = key if _BARE_KEY.match(key) else _quoted(key)
-    return f"{name}={_format_value(key, value)}"
+    text = value_text(value, key)
+    return f"{name}={text if _BARE_VALUE.match(text) else _quoted(text)}"
 
 
-def _format_value(key: str, value: Any) -> str:
+def value_text(value: Any, key: str = "") -> str:
+    """Text for which :func:`parse_value` gives the value back, or for some keys :func:`parse_comment`."""
     if isinstance(value, np.ndarray | np.generic):
         if value.ndim == 0:
             value = value.item()
         elif key in _COLUMN_MAJOR and value.shape == (3, 3) and value.dtype.kind in "if":
-            return _quoted(_words(value.T.ravel()))
-        elif value.ndim == 1 and len(value) > 1 and value.dtype.kind in "iufb":
-            if not (key in _COLUMN_MAJOR and len(value) == 9) and key not in _TEXT_KEYS:
-                return _quoted(_words(value))
-    if key not in _TEXT_KEYS or isinstance(value, str):
+            return _words(value.T.ravel())
+        elif _is_vector(value) and not (key in _TEXT_KEYS or (key in _COLUMN_MAJOR and len(value) == 9)):
+            return _words(value)
+    if isinstance(value, str) and _stays_text(key, value):
+        return value
+    if key not in _TEXT_KEYS:
         if isinstance(value, bool):
             return "T" if value else "F"
         if isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63):
             return repr(value)
-        if isinstance(value, str) and _stays_text(key, value):
-            return value if _BARE_VALUE.match(value) else _quoted(value)
-    return _quoted("_JSON " + json.dumps(value, default=_plain))
+    return "_JSON " + json.dumps(value, default=_plain)
+
+
+def _is_vector(value: NDArray[Any] | np.generic) -> bool:
+    return value.ndim == 1 and value.size > 1 and value.dtype.kind in "iufb"
 
 
 def _stays_text(key: str, text: str) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.structures.columns import frame_columns
-from aliquot.structures.comment import parse_comment
+from aliquot.structures.comment import parse_comment, parse_value
 from aliquot.structures.elements import atomic_numbers
 from aliquot.structures.frames import Column, Frames, LabelKeys
 from aliquot.structures.framing import Block, Fault, Place
@@ -24,7 +24,7 @@ from aliquot.structures.tables import PLAIN, Field, parse_glued, parse_lines, pa
 
 __all__ = ["SIDECAR", "parse_blocks"]
 
-#: Key under which the writer keeps what the format has no place for: odd column names, tensors, text with spaces.
+#: Key under which the writer keeps what the format has no place for: odd names, tensors, text with spaces.
 SIDECAR: Final = "aliquot_extra"
 
 
@@ -119,7 +119,7 @@ def _header(text: bytes, place: Place) -> tuple[_Header, tuple[Field, ...], str]
     if properties is None:
         fields += _unnamed(text, place)
     extra = items.pop(SIDECAR, {})
-    items.update(extra.get("info", {}))
+    items.update({key: parse_value(text) for key, text in extra.get("info", {}).items()})
     columns = extra.get("columns", {})
     # values kept in the comment line belong to one frame, so such a frame is parsed on its own
     alone = any("values" in c for c in columns.values())
