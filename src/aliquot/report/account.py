@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from aliquot.report.findings import Case
+from aliquot.report.findings import Case, symbols
 from aliquot.report.gains import at_least, certified, half_way, method_words
 from aliquot.report.page import facts, tile
 from aliquot.report.tables import count, number, percent, plural, seconds, sentence, table, text
@@ -83,20 +83,37 @@ def _sources(frames: Frames) -> str:
     return ", ".join(shown) or "no frames"
 
 
-def _parameters(recipe: Mapping[str, Any], leave_out: Sequence[str]) -> str:
-    """Scalar entries of a recipe in words: ``degree 12, cutoff 5.5``."""
-    said = [
-        f"{key.replace('_', ' ')} {f'{value:.6g}' if isinstance(value, float) else value}"
-        for key, value in recipe.items()
-        if key not in leave_out and isinstance(value, (int, float, str)) and value != ""
-    ]
-    return ", ".join(said)
+def _parameters(recipe: Mapping[str, Any], leave_out: Collection[str], *, deep: bool = True) -> str:
+    """The short entries of a recipe in words, also those of a recipe in it.
+
+    >>> _parameters({"cutoff": 5.5, "basis": {"degree": [12, 12], "weight_l": 1.5}}, ())
+    'cutoff 5.5, degree 12, weight l 1.5'
+    """
+    said: list[str] = []
+    for key, value in recipe.items():
+        if isinstance(value, Mapping) and deep and key not in leave_out:
+            said.append(_parameters(value, {*leave_out, key}, deep=False))
+        elif key == "elements" and isinstance(value, (list, tuple)):
+            said.append("elements " + " ".join(symbols(value)))
+        elif key not in leave_out and (words := _short(value)):
+            said.append(f"{key.replace('_', ' ')} {words}")
+    return ", ".join(part for part in said if part)
+
+
+def _short(value: object) -> str:
+    """A number or word, or a few of them; nothing where it would be long. Equal ones are said once."""
+    if isinstance(value, (list, tuple)):
+        parts = [_short(v) for v in value]
+        return " ".join(dict.fromkeys(parts)) if all(parts) and len(set(parts)) <= 4 else ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value) if isinstance(value, (int, str)) else ""
 
 
 def _features(case: Case) -> str:
     table_, recipe = case.features, case.features.recipe
     name = str(recipe.get("features") or recipe.get("name") or recipe.get("featurizer") or "features")
-    parameters = _parameters(recipe, ["features", "name", "featurizer", "version"])
+    parameters = _parameters(recipe, {"features", "name", "featurizer", "version"})
     size = plural(table_.n_features, "feature")
     each = " per structure" if table_.single_rows else f" per row, {count(table_.rows.shape[0])} rows in all"
     return f"{text(name)}: {text(parameters)}{'; ' if parameters else ''}{size}{each}"
@@ -105,7 +122,7 @@ def _features(case: Case) -> str:
 def asked(case: Case) -> str:
     """What was asked and what was found, with notes and exclusions."""
     chosen, (name, what) = case.selection, method_words(case)
-    parameters = _parameters(chosen.recipe, ["method", "seed", "n", "features", "aliquot", "version"])
+    parameters = _parameters(chosen.recipe, {"method", "seed", "n", "features", "aliquot", "version"})
     wanted = chosen.recipe.get("n", len(chosen))
     if chosen.known_size == 0:
         known = "nothing"

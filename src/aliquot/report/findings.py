@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol
@@ -26,6 +27,7 @@ __all__ = [
     "formulas",
     "max_force",
     "shortest_distances",
+    "symbols",
 ]
 
 #: Frames and atoms whose shortest distances are searched at most, for the pool and for the picks each.
@@ -136,6 +138,18 @@ def composition(case: Case) -> tuple[str, list[Group]]:
 def _counted(labels: NDArray[np.str_]) -> tuple[list[str], list[int]]:
     names, counts = np.unique(labels, return_counts=True)
     return names.tolist(), counts.tolist()
+
+
+def symbols(numbers: Iterable[object]) -> list[str]:
+    """Chemical symbols of atomic numbers; what is none stays as it is.
+
+    >>> symbols([14, "O"])
+    ['Si', 'O']
+    """
+    from ase.data import chemical_symbols
+
+    known = range(len(chemical_symbols))
+    return [chemical_symbols[z] if isinstance(z, int) and z in known else str(z) for z in numbers]
 
 
 def energy_per_atom(frames: Frames) -> FloatArray:

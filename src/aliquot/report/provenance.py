@@ -26,7 +26,7 @@ def record(case: Case) -> str:
     ]
     identity = facts([(name, f"<code>{text(value)}</code>" if value else "—") for name, value in hashes])
     recipe = json.dumps(
-        {"selection": dict(chosen.recipe), "features": dict(case.features.recipe)},
+        {"method": chosen.method, "seed": chosen.seed, "features": case.features.recipe, **chosen.recipe},
         indent=2,
         ensure_ascii=False,
         default=str,
