@@ -96,7 +96,7 @@ def gather(table: Features, candidates: slice | NDArray[np.int64]) -> Blocks:
     array([[0.  , 0.  , 0.25],
            [1.  , 0.  , 0.  ]])
     """
-    rows: slice | NDArray[np.int64]
+    rows: Any  # a slice or positions
     if isinstance(candidates, slice):
         start, stop, _ = candidates.indices(len(table))
         rows = slice(int(table.offsets[start]), int(table.offsets[stop]))
@@ -105,6 +105,6 @@ def gather(table: Features, candidates: slice | NDArray[np.int64]) -> Blocks:
         starts = table.offsets[candidates]
         lengths = table.offsets[candidates + 1] - starts
         offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-        rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(int(offsets[-1]))
     x = np.divide(table.rows[rows], table.prior, dtype=np.float64)
     return Blocks(x, table.weight[rows], _observed(table.kind[rows], offsets), offsets)

@@ -29,6 +29,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 _PANEL_ENTRIES = 1 << 21  # entries of one panel of distances: 16 MB
+_ROUNDING = 2.0 * float(np.finfo(np.float64).eps)
 
 
 class Distance:
@@ -71,9 +72,9 @@ class Distance:
         x = blocks.observed_mean(blocks.x)
         nearest = np.full(len(x), np.inf)
         for points in self._panels(0, len(x)):
-            squares, allowance = self._panel(x, points)
-            bound = np.minimum(squares.min(axis=1), nearest) + allowance
-            rows, columns = np.nonzero(squares <= (bound + allowance)[:, None])
+            shifted, own, allowance = self._panel(x, points)
+            bound = np.minimum(shifted.min(axis=1), nearest - own) + 2.0 * allowance
+            rows, columns = np.nonzero(shifted <= bound[:, None])
             for some in range(0, len(rows), 4096):
                 i, j = rows[some : some + 4096], columns[some : some + 4096]
                 exact = np.square(x[i] - self._points[points][j]).sum(axis=1)
@@ -85,9 +86,9 @@ class Distance:
         x = blocks.observed_mean(blocks.x)
         nearest = np.square(bound)
         for points in self._panels(self._clock[int(since.min())], len(x)):
-            squares, allowance = self._panel(x, points)
-            nearest = np.minimum(nearest, squares.min(axis=1) + allowance)
-        return np.minimum(np.sqrt(nearest), bound)
+            shifted, own, allowance = self._panel(x, points)
+            nearest = np.minimum(nearest, np.maximum(shifted.min(axis=1) + own, 0.0) + allowance)
+        return np.sqrt(nearest)
 
     def absorb(self, blocks: Blocks) -> None:
         """Add the point of each of these candidates."""
@@ -121,15 +122,11 @@ class Distance:
         stop, step = self._clock[-1], max(1, _PANEL_ENTRIES // max(1, n))
         return [slice(k, min(k + step, stop)) for k in range(first, stop, step)]
 
-    def _panel(self, x: Matrix, points: slice) -> tuple[Matrix, Vector]:
-        """Squared distances (candidates, points), and how far rounding can have moved them."""
-        own = np.einsum("ij,ij->i", x, x)
-        squares: Matrix = x @ self._points[points].T
-        squares *= -2.0
-        squares += self._squares[points]
-        squares += own[:, None]
+    def _panel(self, x: Matrix, points: slice) -> tuple[Matrix, Vector, Vector]:
+        """Squared distances less |x|², (candidates, points); |x|²; how far rounding can have moved them."""
+        own: Vector = np.einsum("ij,ij->i", x, x)
+        shifted: Matrix = x @ self._points[points].T
+        shifted *= -2.0
+        shifted += self._squares[points]
         allowance = _ROUNDING * (self.n_features + 8) * (own + self._squares[points].max())
-        return np.maximum(squares, 0.0, out=squares), allowance
-
-
-_ROUNDING = 2.0 * float(np.finfo(np.float64).eps)
+        return shifted, own, allowance

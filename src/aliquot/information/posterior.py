@@ -97,12 +97,13 @@ class Posterior:
         if self._factor is None:
             precision = self.data + (np.diag(self.prior) if self.prior.ndim == 1 else self.prior)
             try:
-                self._factor = np.ascontiguousarray(np.linalg.cholesky(precision).T)
+                lower: Any = np.linalg.cholesky(precision)
             except np.linalg.LinAlgError as error:
                 raise InputError(
                     f"the posterior precision ({self.n_features} features, {self.n_rows} rows) is not"
                     f" positive definite: {error}; give a larger prior precision"
                 ) from error
+            self._factor = np.ascontiguousarray(lower.T)
         return self._factor
 
     def whiten(self, x: Matrix) -> Matrix:

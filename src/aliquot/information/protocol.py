@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +24,12 @@ class Information(Protocol):
     Prior and absorbed data are held apart, so that :meth:`merge` adds data and never counts the prior twice.
     """
 
-    @property
-    def bound(self) -> bool:
-        """Whether gains can only shrink as others are absorbed, so that a stale one is an upper bound."""
-        ...
-
-    @property
-    def objective(self) -> bool:
-        """Whether gains are increments of a monotone submodular function: 1 - 1/e, and a certificate."""
-        ...
-
-    @property
-    def unit(self) -> str:
-        """What a gain is measured in."""
-        ...
+    #: Whether gains can only shrink as others are absorbed, so that a stale one is an upper bound.
+    bound: ClassVar[bool]
+    #: Whether gains are increments of a monotone submodular function: 1 - 1/e, and a certificate.
+    objective: ClassVar[bool]
+    #: What a gain is measured in.
+    unit: ClassVar[str]
 
     @property
     def absorbed(self) -> int:

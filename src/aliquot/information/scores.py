@@ -43,10 +43,10 @@ def _tightened(
     V = posterior.directions(oldest)
     if V is None or 2 * len(V) > posterior.n_features:
         return None
-    removed: NDArray[np.float64] = np.square(x @ V.T)
+    along: NDArray[np.float64] = x @ V.T
     if np.any(since != oldest):  # directions that a bound has already lost are not subtracted twice
-        removed[np.arange(oldest, oldest + len(V)) < since[:, None]] = 0.0
-    return np.maximum(h - removed.sum(axis=1), 0.0) + SLACK * h
+        along[np.arange(oldest, oldest + len(V)) < since[:, None]] = 0.0
+    return np.maximum(h - np.einsum("ij,ij->i", along, along), 0.0) + SLACK * h
 
 
 @dataclass(frozen=True, eq=False)

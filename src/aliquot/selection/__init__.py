@@ -1,5 +1,155 @@
-"""How a budget is spent."""
+"""How a budget is spent: choose a few of many candidates, for stated reasons.
 
+Three things are kept apart: the problem (:func:`select` and its arguments), the method (a
+:class:`Selector` such as ``Bayes(score="energy")``) and the answer (a :class:`Selection`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from aliquot.errors import SelectionError
+from aliquot.progress import Progress, silent
+from aliquot.selection.bayes import Bayes
+from aliquot.selection.fps import FPS
+from aliquot.selection.protocol import Selector
 from aliquot.selection.record import Certificate, Selection, Sensitivity, SuggestedStop
+from aliquot.selection.uniform import Random
+from aliquot.table import Features
 
-__all__ = ["Certificate", "Selection", "Sensitivity", "SuggestedStop"]
+__all__ = [
+    "FPS",
+    "METHODS",
+    "Bayes",
+    "Certificate",
+    "Method",
+    "Random",
+    "Selection",
+    "Selector",
+    "Sensitivity",
+    "SuggestedStop",
+    "select",
+]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A line of the catalogue of methods.
+
+    Parameters
+    ----------
+    selector : type
+        Its hyper-parameters are the fields of this dataclass.
+    summary : str
+        What it does, in one line.
+    cost, memory : str
+        For N candidates of one row, d features and n picks.
+    references : tuple of str
+    """
+
+    selector: type[Any]
+    summary: str
+    cost: str
+    memory: str
+    references: tuple[str, ...]
+
+
+#: Every method by the name that ``select`` and the command line know.
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "bayes": Method(
+            Bayes,
+            "most informative for a linear model: log-det of all rows (entropy) or energy variance",
+            "N d² for the default prior, then at most 2 N d n flops",
+            "40 bytes a candidate + d² + n d + 64 MB",
+            (
+                "doi:10.1214/ss/1177009939",
+                "doi:10.1007/BF01588971",
+                "doi:10.1038/s41524-023-01104-6",
+            ),
+        ),
+        "fps": Method(
+            FPS,
+            "farthest-point sampling: each pick is farthest from all known and chosen",
+            "at most 2 N d (n + known) flops",
+            "40 bytes a candidate + (n + known) d + 64 MB",
+            ("doi:10.1016/0304-3975(85)90224-5",),
+        ),
+        "random": Method(Random, "uniformly at random, without replacement", "N", "8 bytes a candidate", ()),
+    }
+)
+
+
+def select(
+    candidates: Features,
+    n: int,
+    *,
+    method: str = "bayes",
+    known: Features | None = None,
+    cost: Any = None,
+    groups: Any = None,
+    seed: int = 0,
+    progress: Progress = silent,
+    **parameters: Any,
+) -> Selection:
+    """Choose ``n`` of the candidates.
+
+    Parameters
+    ----------
+    candidates : Features
+        The pool.
+    n : int
+        How many.
+    method : str
+        One of :data:`METHODS`.
+    known : Features, optional
+        What is already labelled; the choice is made given it.
+    cost, groups
+        Refused by methods that cannot heed them.
+    seed : int
+        Same seed, same answer.
+    progress : Progress
+    **parameters
+        Hyper-parameters of the method, such as ``score="energy"``.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    SelectionError
+        If the method or a parameter is not known, or the choice cannot be made as asked.
+
+    Examples
+    --------
+    >>> pool = Features.from_array(np.array([[3.0, 0.0], [3.0, 0.1], [0.0, 1.0]]))
+    >>> select(pool, 2).index.tolist()
+    [1, 2]
+    >>> select(pool, 2, method="fps").stop
+    '2 of 3 candidates chosen, as asked'
+    """
+    if method not in METHODS:
+        raise SelectionError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    kind = METHODS[method].selector
+    accepted = [field.name for field in fields(kind)]
+    unknown = sorted(set(parameters) - set(accepted))
+    if unknown:
+        has = f"it has {', '.join(accepted)}" if accepted else "it has none"
+        raise SelectionError(f"method {method} has no parameter {', '.join(unknown)}; {has}")
+    selector: Selector = kind(**parameters)
+    chosen = selector.select(
+        candidates,
+        n,
+        known=known,
+        cost=cost,
+        groups=groups,
+        rng=np.random.default_rng(seed),
+        progress=progress,
+    )
+    return replace(chosen, seed=seed)

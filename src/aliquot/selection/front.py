@@ -11,7 +11,7 @@ from aliquot.table import Features
 __all__ = ["Front"]
 
 _BYTES = 64 << 20
-_CANDIDATES = 4096
+_CANDIDATES = 1 << 16
 
 
 class Front:
@@ -28,55 +28,48 @@ class Front:
         per_row = 8 * max(1, table.n_features)
         self.capacity = min(len(table), max(256, min(_CANDIDATES, _BYTES // per_row)))
         self._x = np.empty((self.capacity, table.n_features))
-        self._index = np.empty(self.capacity, np.int64)
-        self._place = np.full(len(table), -1, np.int32)  # where in the buffer a candidate is
-        self._size = 0
+        self._holder = np.full(
+            self.capacity, -1, np.int64
+        )  # which candidate each row of the buffer is; -1 free
+        self._place = np.full(len(table), -1, np.int32)  # which row of the buffer a candidate is; -1 outside
 
-    @property
-    def index(self) -> NDArray[np.int64]:
-        """Candidates in the front."""
-        return self._index[: self._size]
-
-    def blocks(self) -> Blocks:
-        """Rows of the whole front."""
-        return self._view(self._x[: self._size], self.index)
+    def holds(self, some: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these candidates are in the front."""
+        return self._place[some] >= 0
 
     def find(self, some: NDArray[np.int64]) -> Blocks | None:
         """Rows of these candidates, or None where one of them is not in the front."""
         place = self._place[some]
-        return None if np.any(place < 0) else self._view(self._x[place], some)
+        if np.any(place < 0):
+            return None
+        n = len(some)
+        return Blocks(self._x[place], self.table.weight[some], np.ones(n, bool), np.arange(n + 1))
 
     def admit(self, newcomers: NDArray[np.int64], bound: NDArray[np.float64]) -> int:
-        """Take in newcomers; where there is no room, keep the half buffer of the largest bounds.
+        """Take in newcomers; where there is no room, keep as many as fill half of it, by their bounds.
 
         Returns the number of rows read.
         """
         newcomers = newcomers[self._place[newcomers] < 0]
-        if self._size + len(newcomers) > self.capacity:
-            everyone = np.concatenate((self.index, newcomers))
-            keep = max(1, self.capacity // 2)
-            if len(everyone) > keep:
-                everyone = everyone[np.argpartition(-bound[everyone], keep - 1)[:keep]]
-            kept = np.sort(self._place[everyone[self._place[everyone] >= 0]])
-            self._restrict(kept)
-            newcomers = everyone[self._place[everyone] < 0]
-        newcomers = np.sort(newcomers)
+        if len(newcomers) > np.count_nonzero(self._holder < 0):
+            newcomers = self._make_room(newcomers, bound)
         if len(newcomers):
-            stop = self._size + len(newcomers)
-            self._x[self._size : stop] = gather(self.table, newcomers).x
-            self._index[self._size : stop] = newcomers
-            self._place[newcomers] = np.arange(self._size, stop)
-            self._size = stop
+            newcomers = np.sort(newcomers)  # read in the order in which they are stored
+            places = np.flatnonzero(self._holder < 0)[: len(newcomers)]
+            self._x[places] = gather(self.table, newcomers).x
+            self._holder[places] = newcomers
+            self._place[newcomers] = places
         return len(newcomers)
 
-    def _restrict(self, kept: NDArray[np.int32]) -> None:
-        """Keep only these places of the buffer."""
-        self._place[self.index] = -1
-        self._x[: len(kept)] = self._x[kept]
-        self._index[: len(kept)] = self._index[kept]
-        self._size = len(kept)
-        self._place[self.index] = np.arange(self._size)
-
-    def _view(self, x: NDArray[np.float64], some: NDArray[np.int64]) -> Blocks:
-        n = len(some)
-        return Blocks(x, self.table.weight[some], np.ones(n, bool), np.arange(n + 1))
+    def _make_room(self, newcomers: NDArray[np.int64], bound: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Evict what is not among the best of old and new; return the newcomers that are."""
+        everyone = np.concatenate((self._holder[self._holder >= 0], newcomers))
+        keep = max(1, self.capacity // 2)
+        if len(everyone) > keep:
+            order = np.argpartition(-bound[everyone], keep - 1)
+            evicted = everyone[order[keep:]]
+            places = self._place[evicted]
+            self._holder[places[places >= 0]] = -1
+            self._place[evicted] = -1
+            everyone = everyone[order[:keep]]
+        return everyone[self._place[everyone] < 0]

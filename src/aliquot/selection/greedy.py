@@ -7,7 +7,7 @@ the best exact gain of the moment cannot be the next pick, and need not be looke
 .. math:: \arg\max_i g_i, \qquad g_i \ge (1 - 10^{-9}) \max_j g_j \ \text{being ties, settled by content hash.}
 
 The most promising candidates form the *front*: their rows stay in memory, float64, and their bounds are
-brought up to date after every pick by one matrix–vector product. A gain that decides is always computed from
+brought up to date first, as far as they reach the best gain. A gain that decides is always computed from
 scratch. Only when a bound outside the front reaches the best gain are more candidates read: the most
 promising first, four times as many each time, in tiles and in the order in which they are stored. For
 candidates of one row, bringing N bounds over k picks up to date is one matrix product of 2 N d k flops, or a
@@ -41,9 +41,11 @@ __all__ = ["TIE", "Trace", "first_by_hash", "greedy"]
 #: Gains that differ by less than this, relatively, are equal: the smaller content hash decides.
 TIE = 1e-9
 
+_PART_ROWS = TILE_ROWS // 4  # brought to float64 at a time: small enough for the cache
 _LOWEST = float(np.finfo(np.float64).min)
 _FIRST_EXACT = 4  # candidates first evaluated exactly for a pick, doubled each time
-_FIRST_WIDENING = 256  # candidates first brought in from outside for a pick, times four each time
+_FIRST_NEAR = 128  # candidates of the front first brought up to date for a pick, doubled each time
+_FIRST_FAR = 256  # candidates first brought in from outside for a pick, times four each time
 
 Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -153,7 +155,7 @@ class _Run:
 
     def settle(self) -> float:
         """Evaluate and widen until the largest gain is certain; return it."""
-        best, evaluate, widen = -np.inf, _FIRST_EXACT, _FIRST_WIDENING
+        best, evaluate, near, far = -np.inf, _FIRST_EXACT, _FIRST_NEAR, _FIRST_FAR
         now = self.information.absorbed
         while True:
             threshold = best * (1.0 - TIE) if best > -np.inf else _LOWEST
@@ -165,9 +167,14 @@ class _Run:
             if len(current):
                 best = max(best, self._evaluate(_largest(current, self.bound, evaluate)))
                 evaluate *= 2
+            elif self.front is not None and len(inside := open_[self.front.holds(open_)]):
+                self._tighten(_largest(inside, self.bound, near))
+                near *= 2
             else:
-                self._tighten(_largest(open_, self.bound, widen))
-                widen *= 4
+                some = _largest(open_, self.bound, far)
+                self._tighten(some)
+                self.newcomers.append(some)
+                far *= 4
 
     def winner(self, best: float) -> tuple[int, float]:
         """Among the exact gains equal to the best, the one of the smallest hash."""
@@ -176,54 +183,49 @@ class _Run:
         return pick, float(self.bound[pick])
 
     def absorb(self, pick: int, before: Callable[[Blocks], None] | None) -> None:
-        """Absorb the pick and bring the front up to date."""
+        """Absorb the pick; let into the front what was read from outside for it."""
         if self.front is not None:
             self.rows_read += self.front.admit(np.concatenate(self.newcomers), self.bound)
             self.newcomers = [np.empty(0, np.int64)]
-        now = self.information.absorbed
         block = self._read(np.array([pick]))
         if before is not None:
             before(block)
         self.information.absorb(block)
         self.bound[pick] = -np.inf
-        if self.front is not None:
-            index = self.front.index
-            alive = self.bound[index] > -np.inf
-            stale = np.where(alive, self.bound[index], 0.0)
-            fresh = self.information.tighten(self.front.blocks(), stale, since=np.full(len(index), now))
-            self.bound[index] = np.where(alive, fresh, -np.inf)
-            self.stamp[index] = now + 1
-        elif not self.information.bound:
+        if not self.information.bound:
             self.bound[self.remaining()] = np.inf
 
     def _evaluate(self, some: Indices) -> float:
         """Exact gains, which become the bounds; return the largest."""
         for part in self._tiles(np.sort(some)):
-            blocks = None if self.front is None else self.front.find(part)
-            self.bound[part] = self.information.gain(self._read(part) if blocks is None else blocks)
+            self.bound[part] = self.information.gain(self._rows(part))
         self.exact[some] = self.stamp[some] = self.information.absorbed
         return float(self.bound[some].max())
 
     def _tighten(self, some: Indices) -> None:
-        """Bring the bounds of candidates outside the front to now."""
-        for part in self._tiles(np.sort(some)):
-            self.bound[part] = self.information.tighten(
-                self._read(part), self.bound[part], since=self.stamp[part]
-            )
+        """Bring bounds to now."""
+        some = some[np.lexsort((some, self.stamp[some]))]  # tiles of like age need the same panel
+        for part in self._tiles(some):
+            rows, old, since = self._rows(part), self.bound[part], self.stamp[part]
+            self.bound[part] = self.information.tighten(rows, old, since=since)
         self.stamp[some] = self.information.absorbed
-        self.newcomers.append(some)
+
+    def _rows(self, some: Indices) -> Blocks:
+        """From the front, or else from the table."""
+        blocks = None if self.front is None else self.front.find(some)
+        return self._read(some) if blocks is None else blocks
 
     def _read(self, some: Indices) -> Blocks:
         self.rows_read += int(self.rows_of[some].sum())
         return gather(self.table, some)
 
     def _tiles(self, some: Indices) -> Iterator[Indices]:
-        """Cut sorted candidates into parts of about ``TILE_ROWS`` rows."""
+        """Cut candidates into parts of about ``_PART_ROWS`` rows."""
         ends = np.cumsum(self.rows_of[some])
         start = 0
         while start < len(some):
             read = ends[start - 1] if start else 0
-            stop = max(start + 1, int(np.searchsorted(ends, read + TILE_ROWS, side="right")))
+            stop = max(start + 1, int(np.searchsorted(ends, read + _PART_ROWS, side="right")))
             yield some[start:stop]
             start = stop
 

@@ -1,0 +1,217 @@
+r"""Bayesian selection: every pick is the candidate that tells a linear model most, given all before it.
+
+The model's posterior precision is :math:`P = \lambda I + \sum w^2 x^\top x` over the rows of known and chosen
+structures, in smoothness-scaled coordinates. Labels enter nowhere. Without labels to set it, λ is 10⁻⁶ of the
+largest eigenvalue of the second-moment matrix of the pool; the answer says how many picks stay the same at
+10 λ and λ/10.
+
+- ``entropy``: the information gain :math:`\tfrac12\log\det(I + W X P^{-1} X^\top W)` of all rows of a candidate.
+  A monotone submodular objective: greedy reaches at least 1 - 1/e of the optimum, and each run certifies how
+  much it has reached.
+- ``energy``: the predictive variance of the observable of a candidate (its energy rows, or all of its rows
+  where it has none, on average).
+
+References
+----------
+G. L. Nemhauser, L. A. Wolsey and M. L. Fisher, Math. Program. 14, 265 (1978), doi:10.1007/BF01588971
+C. van der Oord, M. Sachs, D. P. Kovács, C. Ortner and G. Csányi, npj Comput. Mater. 9, 168 (2023),
+doi:10.1038/s41524-023-01104-6
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.errors import SelectionError
+from aliquot.information import Blocks, Energy, Entropy, Posterior, default_precision, gather
+from aliquot.progress import Progress, silent
+from aliquot.selection.certificate import entropy_certificate
+from aliquot.selection.greedy import greedy
+from aliquot.selection.record import Selection, Sensitivity, SuggestedStop
+from aliquot.selection.request import Request
+from aliquot.table import Features
+
+__all__ = ["SCORES", "Bayes"]
+
+#: Scores by name.
+SCORES = {"entropy": Entropy, "energy": Energy}
+
+_REFERENCES = {
+    "entropy": (
+        "K. Chaloner and I. Verdinelli, Stat. Sci. 10, 273 (1995), doi:10.1214/ss/1177009939",
+        "G. L. Nemhauser, L. A. Wolsey and M. L. Fisher, Math. Program. 14, 265 (1978), doi:10.1007/BF01588971",
+    ),
+    "energy": (
+        "C. van der Oord, M. Sachs, D. P. Kovács, C. Ortner and G. Csányi, npj Comput. Mater. 9, 168 (2023),"
+        " doi:10.1038/s41524-023-01104-6",
+    ),
+}
+
+_EXHAUSTED = 1e-12  # a gain below this fraction of the largest is rounding
+
+
+@dataclass(frozen=True)
+class Bayes:
+    """Greedy selection by what a linear model learns.
+
+    Parameters
+    ----------
+    score : {"entropy", "energy"}
+    precision : float, optional
+        Prior precision λ in smoothness-scaled coordinates; by default 10⁻⁶ of the largest eigenvalue of the
+        pool's second-moment matrix.
+    sensitivity : bool
+        Whether to choose again at 10 λ and λ/10 where λ is the default; that triples the time.
+    """
+
+    score: str = "entropy"
+    precision: float | None = None
+    sensitivity: bool = True
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise SelectionError(f"score {self.score!r} is not known; choose one of {', '.join(SCORES)}")
+        if self.precision is not None and not (math.isfinite(self.precision) and self.precision > 0):
+            raise SelectionError(f"the prior precision must be positive and finite; got {self.precision}")
+
+    def select(
+        self,
+        candidates: Features,
+        n: int,
+        *,
+        known: Features | None = None,
+        cost: Any = None,
+        groups: Any = None,
+        rng: np.random.Generator,
+        progress: Progress = silent,
+    ) -> Selection:
+        """Choose ``n`` candidates; see :class:`aliquot.selection.Selector`. Deterministic: ``rng`` is not used.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> pool = Features.from_array(np.array([[3.0, 0.0], [3.0, 0.1], [0.0, 1.0]]))
+        >>> Bayes().select(pool, 2, rng=np.random.default_rng(0)).index.tolist()
+        [1, 2]
+        """
+        clock = [perf_counter()]
+        request = Request.check(candidates, n, known=known, cost=cost, groups=groups)
+        precision = default_precision(candidates) if self.precision is None else float(self.precision)
+        clock.append(perf_counter())
+        run = _run(self.score, precision, request, progress)
+        clock.append(perf_counter())
+        certificate = None
+        if isinstance(run.information, Entropy) and n:
+            certificate = entropy_certificate(run.information, request, run.index, run.gain)
+        clock.append(perf_counter())
+        sensitivity = None
+        if self.sensitivity and self.precision is None and n:
+            sensitivity = self._vary(precision, request, run.index, progress)
+        clock.append(perf_counter())
+        stages = zip(("prior", "select", "certificate", "sensitivity"), np.diff(clock), strict=True)
+        origin = "1e-6 of the largest eigenvalue of the pool" if self.precision is None else "given"
+        return request.answer(
+            run.index,
+            method="bayes",
+            recipe={"method": "bayes", "score": self.score, "precision": precision, "precision_from": origin},
+            gain=run.gain,
+            gain_unit=SCORES[self.score].unit,
+            certificate=certificate,
+            suggested_stop=_suggested_stop(run.std, run.noise) if n else None,
+            sensitivity=sensitivity,
+            nested=True,
+            timings={stage: float(seconds) for stage, seconds in stages},
+            references=_REFERENCES[self.score],
+            notes=_notes(run, request),
+        )
+
+    def _vary(
+        self, precision: float, request: Request, index: NDArray[np.int64], progress: Progress
+    ) -> Sensitivity:
+        """Share of the picks that stay when the default prior is ten times stronger or weaker."""
+        kept: dict[str, float] = {}
+        for name, factor in (("10x", 10.0), ("0.1x", 0.1)):
+            other = _run(self.score, precision * factor, request, progress, stage=f"select at {name} prior")
+            kept[name] = len(np.intersect1d(index, other.index)) / len(index)
+        return Sensitivity("precision", precision, kept)
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """Picks in order, what each brought, and how well it was predicted before."""
+
+    information: Entropy | Energy
+    index: NDArray[np.int64]
+    gain: NDArray[np.float64]
+    std: list[float]
+    noise: list[float]
+    rows_read: int
+
+
+def _run(
+    score: str, precision: float, request: Request, progress: Progress, *, stage: str = "select"
+) -> _Outcome:
+    posterior = Posterior(np.full(request.candidates.n_features, precision))
+    information = SCORES[score](posterior)
+    if request.known is not None:
+        for some, _ in request.known.tiles():
+            information.absorb(gather(request.known, some))
+    std: list[float] = []
+    noise: list[float] = []
+
+    def remember(pick: Blocks) -> None:
+        variance = pick.observed_mean(posterior.variance(pick.x))
+        std.append(float(np.sqrt(variance[0])))
+        noise.append(float(np.sqrt(pick.observed_mean(1.0 / np.square(pick.weight))[0])))
+
+    index, gain, rows_read = [np.empty(0, np.int64)], [np.empty(0)], 0
+    for k, mask in request.phases():
+        trace = greedy(
+            information,
+            request.candidates,
+            k,
+            allowed=mask,
+            before=remember,
+            progress=progress,
+            stage=stage,
+        )
+        index.append(trace.index)
+        gain.append(trace.gain)
+        rows_read += trace.rows_read
+    return _Outcome(information, np.concatenate(index), np.concatenate(gain), std, noise, rows_read)
+
+
+def _suggested_stop(std: list[float], noise: list[float]) -> SuggestedStop | None:
+    """The first pick that was predicted, before it was made, better than its label would be known."""
+    if not std:  # nothing to learn at all: every row is zero
+        return SuggestedStop(0, 0.0, 0.0, "no pick teaches anything: every row of the pool is zero")
+    for k, (s, e) in enumerate(zip(std, noise, strict=True)):
+        if s < e:
+            reason = (
+                f"pick {k + 1} was predicted to within {s:.3g} before it was made, less than the stated noise"
+                f" {e:.3g} of its label: {k} picks are worth making"
+            )
+            return SuggestedStop(k, s, e, reason)
+    reason = (
+        f"the last of {len(std)} picks was predicted to within {std[-1]:.3g}, more than the stated noise"
+        f" {noise[-1]:.3g} of its label: every pick was worth making"
+    )
+    return SuggestedStop(None, std[-1], noise[-1], reason)
+
+
+def _notes(run: _Outcome, request: Request) -> tuple[str, ...]:
+    n, rows = len(run.index), max(1, len(request.candidates.rows))
+    notes = [f"{run.rows_read} rows were read for {n} picks: {run.rows_read / rows:.1f} passes over the pool"]
+    weak = np.flatnonzero(run.gain <= _EXHAUSTED * run.gain.max(initial=0.0))
+    if len(weak):
+        notes.append(
+            f"from pick {weak[0] + 1} on the gain is zero within rounding: the pool has nothing more to teach"
+            " a linear model; candidates without any gain follow in the order of their content hashes"
+        )
+    return tuple(notes)

@@ -1,0 +1,159 @@
+r"""Farthest-point sampling: every pick is the candidate farthest from all that is known or chosen.
+
+.. math:: i_{k+1} = \arg\max_i \min_{j \in K \cup S_k} |x_i - x_j|
+
+with Euclidean distances in smoothness-scaled coordinates. A candidate of several rows is represented by the
+mean of its observable rows (its energy rows, or all of its rows where it has none).
+
+Without known structures the first pick is the candidate nearest to the mean of the pool: the most ordinary
+one. The farthest would begin every selection with the strangest frame of the pool, which is often a broken
+one, and the guarantee does not depend on the start.
+
+The covering radius r, the largest distance of a candidate to its nearest known or chosen structure, is at most
+twice the smallest that any n picks could reach given the same known set. The n picks and the farthest
+candidate left are n + 1 points at least r from each other and from the known set; whatever n structures one
+chooses, one of these points is nearest to a known structure, or two are nearest to the same choice.
+
+References
+----------
+T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985), doi:10.1016/0304-3975(85)90224-5
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.information import Distance, gather
+from aliquot.progress import Progress, silent
+from aliquot.selection.greedy import TIE, first_by_hash, greedy
+from aliquot.selection.record import Certificate, Selection
+from aliquot.selection.request import Request
+from aliquot.table import Features
+
+__all__ = ["FPS"]
+
+_REFERENCES = ("T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985), doi:10.1016/0304-3975(85)90224-5",)
+
+
+@dataclass(frozen=True)
+class FPS:
+    """Farthest-point sampling, Euclidean, started from the known structures.
+
+    The gain of a pick is its distance to the nearest structure known or chosen before it. A first pick with
+    nothing before it gets the covering radius that it leaves.
+    """
+
+    def select(
+        self,
+        candidates: Features,
+        n: int,
+        *,
+        known: Features | None = None,
+        cost: Any = None,
+        groups: Any = None,
+        rng: np.random.Generator,
+        progress: Progress = silent,
+    ) -> Selection:
+        """Choose ``n`` candidates; see :class:`aliquot.selection.Selector`. Deterministic: ``rng`` is not used.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> line = Features.from_array(np.array([[0.0], [1.0], [5.0], [11.0]]))
+        >>> FPS().select(line, 3, rng=np.random.default_rng(0)).index.tolist()
+        [2, 3, 0]
+        """
+        start = perf_counter()
+        request = Request.check(candidates, n, known=known, cost=cost, groups=groups)
+        points = _points(candidates)
+        distance = Distance(candidates.n_features)
+        if request.known is not None:
+            for some, _ in request.known.tiles():
+                distance.absorb(gather(request.known, some))
+        index, gain, radius, rows_read = _spread(distance, points, request, progress)
+        notes = [f"{rows_read} points were read for {n} picks: {rows_read / max(1, len(points)):.1f} passes"]
+        if n and np.any(gain == 0.0):
+            k = int(np.argmax(gain == 0.0))
+            notes.append(
+                f"from pick {k + 1} on every candidate lies on a point already chosen or known; the order of"
+                " that tail is by content hash"
+            )
+        return request.answer(
+            index,
+            method="fps",
+            recipe={"method": "fps", "metric": "euclidean", "start": "known or nearest to the mean"},
+            gain=gain,
+            gain_unit="distance",
+            certificate=_certificate(radius) if n else None,
+            nested=True,
+            timings={"select": perf_counter() - start},
+            references=_REFERENCES,
+            notes=tuple(notes),
+        )
+
+
+def _spread(
+    distance: Distance, points: Features, request: Request, progress: Progress
+) -> tuple[NDArray[np.int64], NDArray[np.float64], float, int]:
+    """Picks, their distances, the covering radius left, and rows read."""
+    index, gain = [np.empty(0, np.int64)], [np.empty(0)]
+    rows_read, radius = 0, 0.0
+    for position, (k, mask) in enumerate(request.phases()):
+        lonely = position == 0 and request.known is None
+        allowed = mask.copy()
+        if lonely:
+            first = _most_ordinary(points, mask)
+            distance.absorb(gather(points, np.array([first])))
+            allowed[first] = False
+            index.append(np.array([first]))
+            rows_read += 2 * len(points)
+        more = k - lonely
+        # one pick beyond what was asked, where there is one: its distance is the covering radius
+        trace = greedy(
+            distance, points, min(more + 1, int(allowed.sum())), allowed=allowed, progress=progress
+        )
+        radius = float(trace.gain[more]) if len(trace.gain) > more else 0.0
+        if lonely:
+            gain.append(trace.gain[:1] if len(trace.gain) else np.zeros(1))
+        index.append(trace.index[:more])
+        gain.append(trace.gain[:more])
+        rows_read += trace.rows_read
+    return np.concatenate(index), np.concatenate(gain), radius, rows_read
+
+
+def _points(table: Features) -> Features:
+    """One row per candidate: the table itself, or the means of its blocks (candidates × features in memory)."""
+    if table.single_rows:
+        return table
+    means = np.empty((len(table), table.n_features))
+    for some, _ in table.tiles():
+        blocks = gather(table, some)
+        means[some] = blocks.observed_mean(blocks.x)
+    return Features.from_array(means, ids=table.ids)
+
+
+def _most_ordinary(points: Features, mask: NDArray[np.bool_]) -> int:
+    """The allowed candidate nearest to the mean of the allowed ones; ties by hash."""
+    mean = np.zeros(points.n_features)
+    for some, _ in points.tiles():
+        mean += gather(points, some).x[mask[some]].sum(axis=0)
+    mean /= mask.sum()
+    away = np.full(len(points), np.inf)
+    for some, _ in points.tiles():
+        away[some] = np.square(gather(points, some).x - mean).sum(axis=1)
+    away[~mask] = np.inf
+    return first_by_hash(points, np.flatnonzero(away <= away.min() * (1.0 + TIE)))
+
+
+def _certificate(radius: float) -> Certificate:
+    return Certificate(
+        achieved=-radius,
+        upper_bound=-radius / 2.0,
+        objective="minus the covering radius of the new candidates, given the known ones",
+        argument="greedy k-centre: no choice of as many candidates leaves less than half this radius",
+    )
