@@ -140,7 +140,7 @@ def compile_jacobian(program: Program) -> Jacobian:
     for channel in range(len(program.channel_first) - 1):
         for entry in range(program.channel_first[channel], program.channel_first[channel + 1]):
             pair, start = program.channel_pair[entry], program.channel_density[entry]
-            width = 2 * program.pair_l[pair] + 1
+            width = int(2 * program.pair_l[pair] + 1)
             channel_of[start : start + width] = channel
             pair_sum_of[start : start + width] = program.pair_first[pair] + np.arange(width)
 
