@@ -41,7 +41,7 @@ def test_the_words_say_what_the_records_say(records, write):
     assert "At least 97 % of the best possible information gain" in page.sections["gain"]  # 15.75/16.2
     assert "After 4 picks the noise is larger than the doubt." in page.sections["gain"]
     assert "suggested stop: 4" in page.sections["gain"]
-    assert page.tables["Picks kept when prior changes"][1:] == [["10x", "83 %"], ["0.1x", "100 %"]]
+    assert page.tables["Picks kept when prior changes"][1:] == [["10×", "83 %"], ["0.1×", "100 %"]]
     assert page.tables["Time by stage"][1:] == [["read", "500 ms"], ["select", "250 ms"], ["all", "750 ms"]]
     assert records.selection.pool_hash in page.sections["record"]
     assert '"noise": 0.001' in page.sections["record"]
@@ -73,7 +73,7 @@ def test_top_table_is_in_order_of_gain(records, write):
 
 
 def test_hostile_names_stay_text(records, write):
-    evil = "<script>alert(1)</script>\"'&$\\frac{1}{0}$ ]]> --> \x00\udcff\u202e"
+    evil = "<script>alert(1)</script>\"'&$\\frac{1}{0}$ ]]> --> 東京 \x00\udcff\u202e"
     types = np.where(np.arange(30) % 2, evil, "fill: #d55e00;$x_")
     pool = replace(
         records.pool,

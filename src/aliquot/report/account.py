@@ -68,7 +68,7 @@ def tiles(case: Case) -> list[str]:
         n = chosen.suggested_stop.n
         out.append(tile("none" if n is None else count(n), "picks after which more stop paying"))
     if chosen.timings:
-        out.append(tile(seconds(sum(chosen.timings.values())), "from files to choice"))
+        out.append(tile(seconds(sum(chosen.timings.values())), "computing time, by stage below"))
     return out
 
 
@@ -138,11 +138,9 @@ def asked(case: Case) -> str:
         ("Features", _features(case)),
         ("Seed", "none" if chosen.seed is None else str(chosen.seed)),
     ]
-    stop = chosen.suggested_stop
     answer = [
         ("Chosen", f"{plural(len(chosen), 'structure')}, {plural(case.chosen.n_atoms, 'atom')}"),
         ("Stopped", sentence(chosen.stop)),
-        ("Suggested stop", "" if stop is None else sentence(stop.reason)),
         (
             "Prefixes",
             {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,7 +108,10 @@ def svg(name: str, label: str, draw: Callable[[], Figure], *, titles: Mapping[st
     import matplotlib.style
 
     buffer = io.StringIO()
-    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": name}]):
+    style = matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": name}])
+    with style, warnings.catch_warnings():
+        # The reader's browser has the fonts for what matplotlib's own font can only measure.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         figure = draw()
         figure.savefig(
             buffer, format="svg", dpi=200, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 import numpy as np
@@ -101,13 +102,7 @@ def _gain_caption(case: Case) -> str:
 
 def _stop(case: Case) -> str:
     stop = case.selection.suggested_stop
-    if stop is None:
-        return ""
-    return (
-        f"<h3>Suggested stop</h3><p>{sentence(stop.reason)}</p><p>Predictive standard deviation"
-        f" {number(stop.predicted_std)} against a noise of {number(stop.noise)}, both in the unit of the"
-        " rows.</p>"
-    )
+    return "" if stop is None else f"<h3>Suggested stop</h3><p>{sentence(stop.reason)}</p>"
 
 
 def _certificate(case: Case) -> str:
@@ -129,7 +124,7 @@ def _sensitivity(case: Case) -> str:
     sensitivity = case.selection.sensitivity
     if sensitivity is None:
         return ""
-    kept = [(name, percent(share)) for name, share in sensitivity.kept.items()]
+    kept = [(re.sub(r"(?<=\d)x$", "×", name), percent(share)) for name, share in sensitivity.kept.items()]
     return (
         f"<h3>If the default were different</h3><p>No label has set {text(sensitivity.parameter)} ="
         f" {number(sensitivity.value)}. Picks kept at other values:</p>"
