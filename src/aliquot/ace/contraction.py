@@ -73,7 +73,7 @@ def _distinct(
     if len(factors) == 0:
         return factors, weights
     products, where = np.unique(np.sort(factors, axis=1), axis=0, return_inverse=True)
-    return products, np.bincount(where.ravel(), weights, len(products))
+    return products, np.bincount(where.ravel(), weights, len(products)).astype(np.float64)
 
 
 class _Builder:
@@ -104,7 +104,7 @@ class _Builder:
         self.single.append(one[:, 0])
         self.single_c.append(one_c)
         self.couple.append(couples)
-        self.couple_c.append(np.bincount(of_two, two_c, n) if len(two) else np.zeros(n))
+        self.couple_c.append(np.bincount(of_two, two_c, n).astype(np.float64))
         self.thirds.append(np.bincount(of_three, minlength=n))  # heads are sorted, so are their products
         self.third.append(three[:, 2])
         self.third_c.append(three_c)
