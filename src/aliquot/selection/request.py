@@ -124,8 +124,8 @@ def _check_rows(table: Features, what: str) -> tuple[str, ...]:
     empty = np.flatnonzero(np.diff(table.offsets) == 0)
     if len(empty):
         raise SelectionError(f"{what} {table.ids.name(int(empty[0]))} has no rows; remove it")
-    bad = np.flatnonzero(~(np.isfinite(table.weight) & (table.weight > 0)))
-    if len(bad):
+    bad: list[int] = np.flatnonzero(~(np.isfinite(table.weight) & (table.weight > 0))).tolist()
+    if bad:
         owner = int(np.searchsorted(table.offsets, bad[0], side="right")) - 1
         raise SelectionError(
             f"a row of {what} {table.ids.name(owner)} has weight {table.weight[bad[0]]}; weights are inverse"

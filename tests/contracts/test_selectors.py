@@ -1,0 +1,88 @@
+"""Every method on every problem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aliquot.errors import SelectionError
+from aliquot.selection import FPS, METHODS, Bayes, Random, Selection
+from aliquot.testing import Problem, check_selector, selection_problems
+
+SELECTORS = {
+    "bayes entropy": Bayes(),
+    "bayes energy": Bayes(score="energy"),
+    "bayes with a given prior": Bayes(precision=0.5),
+    "fps": FPS(),
+    "random": Random(),
+}
+PROBLEMS = {problem.name: problem for problem in selection_problems()}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_contract(selector: str, problem: str) -> None:
+    plain = PROBLEMS["plain"]  # tells fixed methods from random ones
+    check_selector(SELECTORS[selector], problems=(plain, PROBLEMS[problem]))
+
+
+def test_every_method_is_in_the_table() -> None:
+    assert {type(s) for s in SELECTORS.values()} == {m.selector for m in METHODS.values()}
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("unwanted", ["cost", "groups"])
+def test_what_cannot_be_heeded_is_refused(selector: str, unwanted: str) -> None:
+    more: dict[str, Any] = {unwanted: np.ones(24)}
+    with pytest.raises(SelectionError, match=unwanted):
+        SELECTORS[selector].select(PROBLEMS["plain"].candidates, 2, rng=np.random.default_rng(), **more)
+
+
+class _Broken:
+    """A selector with one fault of the tester's choice."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def select(self, candidates: Any, n: int, *, known: Any = None, rng: Any, **more: Any) -> Selection:
+        answer = Bayes(sensitivity=False).select(candidates, n, known=known, rng=rng)
+        if self.fault == "one too few":
+            return replace(answer, index=answer.index[1:], ids=answer.ids[1:], gain=None, certificate=None)
+        if self.fault == "wrong ids" and n > 1:
+            return replace(answer, ids=answer.ids[::-1])
+        if self.fault == "not nested" and n > 3:
+            return replace(answer, index=answer.index[::-1], ids=answer.ids[::-1])
+        if self.fault == "first come" and n:
+            first = np.arange(n)
+            return replace(answer, index=first, ids=candidates.ids[first], nested=None)
+        if self.fault == "changes its input" and n:
+            candidates.rows[0] += 1.0
+        if self.fault == "overclaims" and answer.certificate is not None:
+            claim = replace(answer.certificate, upper_bound=answer.certificate.achieved - 1.0)
+            return replace(answer, certificate=claim)
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("fault", "clause"),
+    [
+        ("one too few", "were asked for"),
+        ("wrong ids", "ids must be"),
+        ("not nested", "nested, but"),
+        ("first come", "order of the pool|new structures come before"),
+        ("changes its input", "must not be changed"),
+        ("overclaims", "upper bound"),
+    ],
+)
+def test_the_check_finds_faults(fault: str, clause: str) -> None:
+    with pytest.raises(AssertionError, match=clause):
+        check_selector(_Broken(fault))  # type: ignore[arg-type]
+
+
+def test_the_check_wants_refusals() -> None:
+    possible = PROBLEMS["plain"]
+    with pytest.raises(AssertionError, match="must be refused"):
+        check_selector(FPS(), problems=[Problem("not impossible", possible.candidates, 3, refuse=True)])
