@@ -4,6 +4,7 @@ from aliquot.structures.frames import DEFAULT_LABEL_KEYS, Column, Frames, Label,
 from aliquot.structures.index import FrameIndex
 from aliquot.structures.reading import Loaded, iter_batches, load, read
 from aliquot.structures.screening import Exclusion, exact_duplicates, unusable
+from aliquot.structures.survey import Survey, survey
 from aliquot.structures.writing import write
 
 __all__ = [
@@ -15,10 +16,12 @@ __all__ = [
     "Label",
     "LabelKeys",
     "Loaded",
+    "Survey",
     "exact_duplicates",
     "iter_batches",
     "load",
     "read",
+    "survey",
     "unusable",
     "write",
 ]

@@ -69,7 +69,7 @@ def parse_comment(text: str) -> dict[str, Any]:
 
     Examples
     --------
-    >>> parse_comment('energy=-1.5 config_type=liquid pbc="T T F" step = 12, note="a \"b\"" relaxed')
+    >>> parse_comment(r'energy=-1.5 config_type=liquid pbc="T T F" step = 12, note="a \"b\"" relaxed')
     {'energy': -1.5, 'config_type': 'liquid', 'pbc': array([ True,  True, False]), 'step': 12,
      'note': 'a "b"', 'relaxed': True}
     """

@@ -80,7 +80,9 @@ def write(path: str | os.PathLike[str], frames: Frames, *, force: bool = False) 
         with _renamed(place) as name:
             _write_database(name, frames)
     else:
-        raise InputError(f"cannot write {path}: use .xyz, .extxyz (or .gz, .xz), .traj, .db, or a folder for POSCARs")
+        raise InputError(
+            f"cannot write {path}: use .xyz, .extxyz (or .gz, .xz), .traj, .db, or a folder for POSCARs"
+        )
 
 
 @contextmanager
@@ -133,7 +135,9 @@ def _write_trajectory(name: Path, frames: Frames) -> None:
                     encode(value)
                 except TypeError:
                     kind = type(value).__name__
-                    raise InputError(f"{frames.ids_name(i)}: .traj cannot hold the key {key} ({kind})") from None
+                    raise InputError(
+                        f"{frames.ids_name(i)}: .traj cannot hold the key {key} ({kind})"
+                    ) from None
             out.write(atoms)
 
 
@@ -176,7 +180,9 @@ def _for_ase(frame: Frames) -> tuple[Atoms, dict[str, Any]]:
     if forces is not None and forces.shape == (len(atoms), 3) and forces.dtype.kind == "f":
         results["forces"] = atoms.arrays.pop("forces")
     extra = {
-        k: atoms.arrays.pop(k) for k in list(atoms.arrays) if k not in _NATIVE and k not in ("numbers", "positions")
+        k: atoms.arrays.pop(k)
+        for k in list(atoms.arrays)
+        if k not in _NATIVE and k not in ("numbers", "positions")
     }
     if results:
         atoms.calc = SinglePointCalculator(atoms, **results)
@@ -192,7 +198,9 @@ def _write_folder(place: Path, frames: Frames, *, force: bool) -> None:
     held = sorted(p.name for p in place.iterdir()) if place.is_dir() else []
     foreign = [name for name in held if not name.startswith("POSCAR")]
     if foreign:
-        raise InputError(f"the folder {place} holds {foreign[0]!r}; name a new or empty folder for the POSCARs")
+        raise InputError(
+            f"the folder {place} holds {foreign[0]!r}; name a new or empty folder for the POSCARs"
+        )
     if held and not force:
         raise InputError(f"the folder {place} holds POSCARs; name another, or force=True to replace them")
     whole = Path(tempfile.mkdtemp(dir=place.resolve().parent, prefix=".aliquot-"))
