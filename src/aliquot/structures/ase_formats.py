@@ -76,14 +76,17 @@ def _sniff(path: Path) -> str:
         return EXTENDED_XYZ
     if re.search(rb"^\s*\d+\s+atom types", head, re.MULTILINE):
         return _DATA
-    from ase.io.formats import UnknownFileTypeError, filetype
+    from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
     try:
-        return str(filetype(str(path)))
+        kind = str(filetype(str(path)))
     except (UnknownFileTypeError, OSError, UnicodeDecodeError):
+        kind = ""
+    if kind not in ioformats or not ioformats[kind].can_read:
         raise InputError(
             f"{path}: the format is not known; use .xyz, .extxyz, .traj, .db, a VASP or a LAMMPS file"
-        ) from None
+        )
+    return kind
 
 
 def iterate_atoms(path: Path, kind: str, type_map: Mapping[int, str] | None) -> Iterator[Atoms | str]:

@@ -81,13 +81,14 @@ def _start(block: Block, worker: ThreadPoolExecutor) -> tuple[list[_Group], list
             group = groups[fields, shape] = _Group(fields)
         group.headers.append(header)
     for group in groups.values():
-        lines = _glue(block.text, group.headers)
-        group.table = worker.submit(parse_glued, lines, _count(group.headers), group.fields)
+        group.table = worker.submit(_parse, block, group.headers, group.fields)
     return list(groups.values()), faults
 
 
-def _glue(text: bytes, headers: Sequence[_Header]) -> bytes:
-    return b"".join([text[h.place.table : h.place.vectors] for h in headers])
+def _parse(block: Block, headers: Sequence[_Header], fields: Sequence[Field]) -> list[NDArray[Any]] | None:
+    """The atom lines of some frames, glued and parsed at once."""
+    lines = b"".join([block.text[h.place.table : h.place.vectors] for h in headers])
+    return parse_glued(lines, _count(headers), fields, longest_line=block.longest_line)
 
 
 def _count(headers: Sequence[_Header]) -> int:
@@ -187,7 +188,7 @@ def _finish(
     parts: list[Frames] = []
     for group in groups:
         assert group.table is not None
-        for headers, columns in _tables(block.text, group, group.table.result(), faults):
+        for headers, columns in _tables(block, group, group.table.result(), faults):
             part = _assemble(headers, columns, group.fields, file, label_keys, faults)
             if part is not None:
                 parts.append(part)
@@ -201,7 +202,7 @@ def _finish(
 
 
 def _tables(
-    text: bytes, group: _Group, glued: list[NDArray[Any]] | None, faults: list[Fault]
+    block: Block, group: _Group, glued: list[NDArray[Any]] | None, faults: list[Fault]
 ) -> Iterator[tuple[list[_Header], list[NDArray[Any]]]]:
     """The columns of a group, in one piece, or in as many as it takes to part the good frames from the bad."""
     pending = [(group.headers, glued)]
@@ -212,12 +213,12 @@ def _tables(
         elif len(headers) == 1:
             try:
                 place = headers[0].place
-                yield headers, parse_lines(text[place.table : place.vectors], place.n_atoms, group.fields)
+                yield headers, parse_lines(block.text[place.table : place.vectors], place.n_atoms, group.fields)
             except ValueError as error:
                 faults.append(Fault(place.number, str(error)))
         else:
             for half in (headers[len(headers) // 2 :], headers[: len(headers) // 2]):
-                pending.append((half, parse_glued(_glue(text, half), _count(half), group.fields)))
+                pending.append((half, _parse(block, half, group.fields)))
 
 
 def _assemble(

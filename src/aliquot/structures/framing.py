@@ -53,10 +53,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """Whole frames cut out of a file, the faults met among them, and where the text lies in the file."""
+    """Whole frames cut out of a file, the faults met among them, and where the text lies in the file.
+
+    No line of the text is longer than ``longest_line`` bytes.
+    """
 
     text: bytes
     offset: int
+    longest_line: int = 0
     places: list[Place] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
@@ -111,7 +115,7 @@ def _portions(cutter: _Cutter, offset: int, max_frames: int | None) -> Iterator[
         limit = np.inf if last else places[i + step].number
         faults = [f for f in cutter.faults if (i == 0 or f.frame > places[i].number) and f.frame < limit]
         if places[i : i + step] or faults:
-            yield Block(cutter.text, offset, places[i : i + step], faults)
+            yield Block(cutter.text, offset, cutter.longest, places[i : i + step], faults)
 
 
 class _Cutter:
@@ -122,7 +126,9 @@ class _Cutter:
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10)
         self.n_lines = len(ends)
         self.starts: NDArray[np.int64] = np.concatenate(([0], ends + 1)).astype(np.int64)
-        self.short: NDArray[np.int64] = np.cumsum(np.diff(self.starts) < _SHORTEST_ATOM_LINE)
+        lengths = np.diff(self.starts)
+        self.longest = int(lengths.max(initial=0))
+        self.short: NDArray[np.int64] = np.cumsum(lengths < _SHORTEST_ATOM_LINE)
         self.places: list[Place] = []
         self.faults: list[Fault] = []
         self.done = 0

@@ -11,7 +11,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -153,7 +153,7 @@ class FrameIndex:
                     here = self.number[some[done : done + len(block.places)]].tolist()
                     places = [p._replace(number=n) for p, n in zip(block.places, here, strict=True)]
                     done += len(places)
-                    yield Block(block.text, block.offset, places, block.faults)
+                    yield replace(block, places=places)
 
 
 def _scan(plain: Path, progress: Progress) -> tuple[NDArray[np.int64], tuple[Fault, ...]]:

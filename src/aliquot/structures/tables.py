@@ -29,6 +29,9 @@ _PARSER: Final = threading.Lock()
 
 _EXACT: Final = 2.0**53
 
+#: Longest word given to the C parser.
+_LONGEST_WORD: Final = 400
+
 
 class Field(NamedTuple):
     """One property: its name, type (S, R, I or L) and number of columns."""
@@ -68,11 +71,16 @@ def parse_properties(text: str) -> tuple[Field, ...]:
 # --- the fast way -------------------------------------------------------------------------------------------
 
 
-def parse_glued(lines: bytes, n_atoms: int, fields: Sequence[Field]) -> list[NDArray[Any]] | None:
+def parse_glued(
+    lines: bytes, n_atoms: int, fields: Sequence[Field], *, longest_line: int | None = None
+) -> list[NDArray[Any]] | None:
     """Columns of ``n_atoms`` lines by the C parser, one array per field; None where it refuses them.
+
+    ``longest_line`` is the length of the longest line or more, bytes; it is measured if not given.
 
     Notes
     -----
+    The parser quotes a word that it refuses in a message of fixed size, so words that would not fit are kept from it.
     Integers are parsed as reals and turned back, because the parser's are 32 bits wide and wrap silently.
     """
     from extxyz import cextxyz
@@ -80,6 +88,10 @@ def parse_glued(lines: bytes, n_atoms: int, fields: Sequence[Field]) -> list[NDA
     opener = _opener()
     if opener is None or not lines.isascii() or any(x in lines and b"0" + x in lines for x in (b"x", b"X")):
         return None  # the parser takes hexadecimal numbers and mistakes the encoding of other text
+    if longest_line is None:
+        longest_line = max(map(len, lines.split(b"\n")))
+    if longest_line > _LONGEST_WORD and max(map(len, lines.split())) > _LONGEST_WORD:
+        return None
     kinds = {"I": "R"}
     layout = ":".join(f"c{i}:{kinds.get(f.kind, f.kind)}:{f.width}" for i, f in enumerate(fields))
     text = b"%d\n\n%s" % (n_atoms, lines)
@@ -130,11 +142,12 @@ def parse_lines(lines: bytes, n_atoms: int, fields: Sequence[Field]) -> list[NDA
     rows = [line.split() for line in lines.decode().split("\n")[:n_atoms]]
     width = sum(f.width for f in fields)
     for atom, row in enumerate(rows):
-        if len(row) != width:
+        if len(row) != width or all(word.endswith(",") for word in row[:-1]):
             row[:] = " ".join(row).replace(",", " ").split()
         if len(row) != width:
             raise ValueError(
-                f"atom {atom} has {len(row)} columns where {width} are announced ({_names(fields)}): {' '.join(row)[:80]!r}"
+                f"atom {atom} has {len(row)} columns where {width} are announced ({_names(fields)}):"
+                f" {' '.join(row)[:80]!r}"
             )
     columns: list[NDArray[Any]] = []
     start = 0
@@ -164,7 +177,7 @@ def _convert(cells: list[list[str]], field: Field) -> NDArray[Any]:
             values.append([convert(word) for word in words])
         except (ValueError, KeyError):
             kind = {"R": "a number", "I": "an integer", "L": "a logical (T or F)"}[field.kind]
-            raise ValueError(f"{field.name} of atom {atom} is not {kind}: {' '.join(words)!r}") from None
+            raise ValueError(f"{field.name} of atom {atom} is not {kind}: {' '.join(words)[:80]!r}") from None
     return np.array(values, dtype).reshape(len(cells), field.width)
 
 
