@@ -208,9 +208,9 @@ class Features:
         rows = np.asarray(rows) if not isinstance(rows, np.memmap) else rows
         if rows.ndim != 2:
             raise InputError(f"feature rows must be a table (rows, features); got shape {rows.shape}")
-        if rows.dtype not in (np.float32, np.float64):
+        if rows.dtype.name not in ("float32", "float64"):
             rows = rows.astype(np.float64)
-        n_rows, n_features = rows.shape
+        n_rows, n_features = int(rows.shape[0]), int(rows.shape[1])
         offsets = np.arange(n_rows + 1, dtype=np.int64) if offsets is None else np.asarray(offsets, np.int64)
         return cls(
             rows=rows,
@@ -232,7 +232,7 @@ class Features:
 
     def __getitem__(self, index: Any) -> Features:
         """The named candidates (positions, slice or mask), in that order."""
-        candidates = np.arange(len(self))[index]
+        candidates: NDArray[np.int64] = np.arange(len(self), dtype=np.int64)[index]
         rows = self.row_index(candidates)
         lengths = np.diff(self.offsets)[candidates]
         return replace(
@@ -248,7 +248,7 @@ class Features:
         """Consecutive (candidates, rows) slices of about :data:`TILE_ROWS` rows; no candidate is split."""
         start = 0
         while start < len(self):
-            stop = int(np.searchsorted(self.offsets, self.offsets[start] + TILE_ROWS, side="right")) - 1
+            stop = int(np.searchsorted(self.offsets, int(self.offsets[start]) + TILE_ROWS, side="right")) - 1
             stop = min(max(stop, start + 1), len(self))
             yield slice(start, stop), slice(int(self.offsets[start]), int(self.offsets[stop]))
             start = stop

@@ -5,7 +5,10 @@ The posterior precision of the coefficients is
 .. math:: P = P_0 + \sum_r w_r^2\, x_r x_r^\top ,
 
 with the prior :math:`P_0` and the absorbed rows :math:`x_r` (smoothness-scaled, noise :math:`1/w_r`). Labels
-enter nowhere. The matrix is factored, never inverted, and log-determinants are sums of logarithms.
+enter nowhere. The data are kept as the triangular factor of their rows, not as a sum of outer products: prior
+and data differ by up to twelve orders of magnitude, and squaring the rows would lose the smaller half of their
+digits. The precision is factored from both by orthogonal transformations, never formed and never inverted;
+log-determinants are sums of logarithms.
 
 References
 ----------
@@ -25,11 +28,14 @@ from aliquot.table import Features
 
 __all__ = ["PRIOR_FRACTION", "Posterior", "default_precision", "logdet_gains"]
 
-#: Default prior precision, as a fraction of the largest eigenvalue of the pool's second-moment matrix.
-PRIOR_FRACTION = 1e-6
+#: Default prior precision, as a fraction of the largest eigenvalue of the pool's second-moment matrix. The
+#: evidence of labelled energies asks for about 10⁻¹³ on sets of Si, Cu, Mo, Ti–Al and W in the smoothness-scaled
+#: ACE features (``benchmarks/prior_scale.py``); rounded up, to stay clear of features in single precision.
+PRIOR_FRACTION = 1e-12
 
 Matrix = NDArray[np.float64]
 
+_KEPT_ROWS = 1024  # rows that may wait before they are compressed
 _STACK_ENTRIES = 1 << 21  # entries of the Gram matrices factored together: 16 MB
 
 
@@ -44,8 +50,9 @@ class Posterior:
     Attributes
     ----------
     prior : array
-    data : (features, features) array
-        Sum of the weighted outer products of all absorbed rows.
+    root : (features, features) array
+        Upper triangular factor of the data: ``rootᵀ root`` is the sum of the weighted outer products of all
+        absorbed rows.
     n_rows : int
         Rows absorbed.
     absorbed : int
@@ -53,7 +60,7 @@ class Posterior:
 
     Notes
     -----
-    One row is absorbed in O(d²), many at once in O(m d² + d³). Memory: two d × d matrices, and one vector of
+    One row is absorbed in O(d²), many at once in O(m d² + d³). Memory: a few d × d matrices, and one vector of
     length d for every row absorbed on its own since the last larger block.
 
     Examples
@@ -72,7 +79,8 @@ class Posterior:
         if not np.all(np.isfinite(prior)) or (prior.ndim == 1 and not np.all(prior > 0)):
             raise InputError("prior precision must be finite and positive")
         self.prior: Matrix = prior
-        self.data: Matrix = np.zeros((d, d))
+        self._root: Matrix = np.zeros((0, d))
+        self._pending: Matrix = np.zeros((0, d))  # rows not yet in the root
         self.n_rows = 0
         self.absorbed = 0
         self._factor: Matrix | None = None
@@ -95,16 +103,30 @@ class Posterior:
     def factor(self) -> Matrix:
         """Upper Cholesky factor R of the precision, ``P = Rᵀ R``, in C order."""
         if self._factor is None:
-            precision = self.data + (np.diag(self.prior) if self.prior.ndim == 1 else self.prior)
-            try:
-                lower: Any = np.linalg.cholesky(precision)
-            except np.linalg.LinAlgError as error:
-                raise InputError(
-                    f"the posterior precision ({self.n_features} features, {self.n_rows} rows) is not"
-                    f" positive definite: {error}; give a larger prior precision"
-                ) from error
-            self._factor = np.ascontiguousarray(lower.T)
+            self._factor = _triangle(np.vstack([self._prior_root(), self.root]))
         return self._factor
+
+    @property
+    def root(self) -> Matrix:
+        """Upper triangular (or fewer rows than features): ``rootᵀ root`` is what the data add to the precision."""
+        if len(self._pending):
+            self._root = _triangle(np.vstack([self._root, self._pending]))
+            self._pending = self._pending[:0]
+        return self._root
+
+    @property
+    def data(self) -> Matrix:
+        """What the data add to the precision, (features, features)."""
+        return self.root.T @ self.root
+
+    def _prior_root(self) -> Matrix:
+        if self.prior.ndim == 1:
+            return np.diag(np.sqrt(self.prior))
+        try:
+            lower: Any = np.linalg.cholesky(self.prior)
+        except np.linalg.LinAlgError as error:
+            raise InputError(f"the prior precision is not positive definite: {error}") from error
+        return np.ascontiguousarray(lower.T)
 
     def whiten(self, x: Matrix) -> Matrix:
         """Rows ``x R⁻¹``, whose inner products are posterior covariances ``x P⁻¹ yᵀ``."""
@@ -133,7 +155,7 @@ class Posterior:
         if len(x) == 1:
             self._absorb_row(x)
         else:
-            self.data += x.T @ x
+            self._keep(x)
             self._factor = None
         self.n_rows += len(x)
         self.absorbed += 1
@@ -155,8 +177,14 @@ class Posterior:
             room[:count] = self._directions[:count]
             self._directions = room
         self._directions[count] = v
-        self.data += np.outer(x, x)
+        self._keep(x)
         update(factor, x[0].copy())
+
+    def _keep(self, x: Matrix) -> None:
+        """Add rows to the data; they enter the root when it is needed, or when they take as much room."""
+        self._pending = np.vstack([self._pending, x])
+        if len(self._pending) > max(_KEPT_ROWS, self.n_features):
+            _ = self.root
 
     def directions(self, since: int) -> Matrix | None:
         """Rows V such that P⁻¹ is what it was at clock ``since`` less ``VᵀV``; None where not remembered.
@@ -172,12 +200,21 @@ class Posterior:
         if self.prior.shape != other.prior.shape or not np.array_equal(self.prior, other.prior):
             raise InputError("posteriors with different priors cannot be merged")
         merged = Posterior(self.prior)
-        merged.data = self.data + other.data
+        merged._pending = np.vstack([self.root, other.root])
         merged.n_rows = self.n_rows + other.n_rows
         merged.absorbed = self.absorbed + other.absorbed
         merged._first_direction = merged.absorbed
         merged._factor = None
         return merged
+
+
+def _triangle(rows: Matrix) -> Matrix:
+    """The triangular R with ``RᵀR = rowsᵀ rows`` and a positive diagonal, in C order; by Householder QR."""
+    if len(rows) == 0:
+        return rows
+    R = np.linalg.qr(rows, mode="r")
+    signs = np.where(np.diagonal(R) < 0, -1.0, 1.0)
+    return np.ascontiguousarray(R * signs[:, None])
 
 
 def logdet_gains(z: Matrix, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -200,14 +237,14 @@ def logdet_gains(z: Matrix, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def default_precision(pool: Features) -> float:
-    r"""Prior precision λ where no label sets it: 10⁻⁶ of the largest eigenvalue of the second moment.
+    r"""Prior precision λ where no label sets it: 10⁻¹² of the largest eigenvalue of the second moment.
 
     The second moment of the pool is the mean over rows of :math:`w^2 x x^\top` in scaled coordinates. One
-    pass in tiles, O(rows · d²) time, O(d²) memory. A pool of zeros gets 10⁻⁶.
+    pass in tiles, O(rows · d²) time, O(d²) memory. A pool of zeros gets 10⁻¹².
 
     Examples
     --------
-    >>> round(default_precision(Features.from_array(np.diag([2.0, 1.0]))) * 1e6, 9)
+    >>> round(default_precision(Features.from_array(np.diag([2.0, 1.0]))) * 1e12, 9)
     2.0
     """
     d = pool.n_features

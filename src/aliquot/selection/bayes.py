@@ -1,7 +1,7 @@
 r"""Bayesian selection: every pick is the candidate that tells a linear model most, given all before it.
 
 The model's posterior precision is :math:`P = \lambda I + \sum w^2 x^\top x` over the rows of known and chosen
-structures, in smoothness-scaled coordinates. Labels enter nowhere. Without labels to set it, λ is 10⁻⁶ of the
+structures, in smoothness-scaled coordinates. Labels enter nowhere. Without labels to set it, λ is 10⁻¹² of the
 largest eigenvalue of the second-moment matrix of the pool; the answer says how many picks stay the same at
 10 λ and λ/10.
 
@@ -64,7 +64,7 @@ class Bayes:
     ----------
     score : {"entropy", "energy"}
     precision : float, optional
-        Prior precision λ in smoothness-scaled coordinates; by default 10⁻⁶ of the largest eigenvalue of the
+        Prior precision λ in smoothness-scaled coordinates; by default 10⁻¹² of the largest eigenvalue of the
         pool's second-moment matrix.
     sensitivity : bool
         Whether to choose again at 10 λ and λ/10 where λ is the default; that triples the time.
@@ -115,7 +115,7 @@ class Bayes:
             sensitivity = self._vary(precision, request, run.index, progress)
         clock.append(perf_counter())
         stages = zip(("prior", "select", "certificate", "sensitivity"), np.diff(clock), strict=True)
-        origin = "1e-6 of the largest eigenvalue of the pool" if self.precision is None else "given"
+        origin = "1e-12 of the largest eigenvalue of the pool" if self.precision is None else "given"
         return request.answer(
             run.index,
             method="bayes",
