@@ -106,5 +106,6 @@ def gather(table: Features, candidates: slice | NDArray[np.int64]) -> Blocks:
         lengths = table.offsets[candidates + 1] - starts
         offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
         rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(int(offsets[-1]))
+    # A slice of a memory map is one too, and so would be everything computed from it, slowly.
     x = np.divide(np.asarray(table.rows[rows]), table.prior, dtype=np.float64)
     return Blocks(x, table.weight[rows], _observed(table.kind[rows], offsets), offsets)
