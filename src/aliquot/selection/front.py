@@ -11,7 +11,7 @@ from aliquot.table import Features
 __all__ = ["Front"]
 
 _BYTES = 64 << 20
-_CANDIDATES = 1 << 16
+_LEAST, _MOST = 256, 1 << 16
 
 
 class Front:
@@ -26,7 +26,7 @@ class Front:
     def __init__(self, table: Features) -> None:
         self.table = table
         per_row = 8 * max(1, table.n_features)
-        self.capacity = min(len(table), max(256, min(_CANDIDATES, _BYTES // per_row)))
+        self.capacity = min(len(table), max(_LEAST, min(_MOST, _BYTES // per_row)))
         self._x = np.empty((self.capacity, table.n_features))
         self._holder = np.full(
             self.capacity, -1, np.int64

@@ -180,36 +180,49 @@ class Selection:
             If the text is not a selection, or of a schema that this version does not know.
         """
         try:
-            record: dict[str, Any] = json.loads(text)
+            parsed: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise InputError(f"not a selection file: {error}") from error
-        if record.pop("format", None) != "aliquot-selection":
+        record: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
+        if record.get("format") != "aliquot-selection":
             raise InputError("not a selection file: the key 'format' is not 'aliquot-selection'")
-        schema = record.pop("schema", None)
-        if schema != SCHEMA:
-            raise InputError(f"selection schema {schema!r} is not known here; this version reads {SCHEMA}")
-        record.pop("aliquot", None)
-        picks: list[dict[str, Any]] = record.pop("picks")
-        files = tuple(dict.fromkeys(p["file"] for p in picks))
-        gain = record.pop("gain")
-        nested_records: dict[str, Any] = {
-            "certificate": Certificate,
-            "suggested_stop": SuggestedStop,
-            "sensitivity": Sensitivity,
+        if record.get("schema") != SCHEMA:
+            found = record.get("schema")
+            raise InputError(f"selection schema {found!r} is not known here; this version reads {SCHEMA}")
+        fields = {
+            name: value for name, value in record.items() if name not in ("format", "schema", "aliquot")
         }
-        for name, kind in nested_records.items():
-            if record[name] is not None:
-                record[name] = kind(**record[name])
-        return cls(
-            index=np.array(record.pop("index"), np.int64),
-            ids=Ids(
-                np.array([p["hash"] for p in picks], dtype="U32"),
-                files,
-                np.array([files.index(p["file"]) for p in picks], np.int32),
-                np.array([p["frame"] for p in picks], np.int64),
-            ),
-            gain=None if gain is None else np.array(gain, np.float64),
-            references=tuple(record.pop("references")),
-            notes=tuple(record.pop("notes")),
-            **record,
-        )
+        try:
+            return _from_fields(fields)
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"not a complete selection file: {error}; write it again with aliquot"
+            ) from error
+
+
+def _from_fields(record: dict[str, Any]) -> Selection:
+    """Turn lists back into arrays and records."""
+    picks: list[dict[str, Any]] = record.pop("picks")
+    files = tuple(dict.fromkeys(p["file"] for p in picks))
+    gain = record.pop("gain")
+    nested_records: dict[str, Any] = {
+        "certificate": Certificate,
+        "suggested_stop": SuggestedStop,
+        "sensitivity": Sensitivity,
+    }
+    for name, kind in nested_records.items():
+        if record[name] is not None:
+            record[name] = kind(**record[name])
+    return Selection(
+        index=np.array(record.pop("index"), np.int64),
+        ids=Ids(
+            np.array([p["hash"] for p in picks], dtype="U32"),
+            files,
+            np.array([files.index(p["file"]) for p in picks], np.int32),
+            np.array([p["frame"] for p in picks], np.int64),
+        ),
+        gain=None if gain is None else np.array(gain, np.float64),
+        references=tuple(record.pop("references")),
+        notes=tuple(record.pop("notes")),
+        **record,
+    )
