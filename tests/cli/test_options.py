@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from aliquot.cli.options import Reading, cache_folder, count
+from aliquot.cli.options import Reading, count
 from aliquot.cli.screen import printable
 from aliquot.errors import InputError
+from aliquot.structures import screening
 
 
 @pytest.mark.parametrize(
@@ -42,18 +41,14 @@ def test_named_label_key_is_the_only_one():
 
 def test_type_map():
     assert Reading(type_map=["1=Si", "2=O"]).types() == {1: "Si", 2: "O"}
+    assert Reading(type_map=["1=Si,2=O"]).types() == {1: "Si", 2: "O"}
     assert Reading().types() is None
     with pytest.raises(InputError, match="'Si=1'"):
         Reading(type_map=["1=Si", "Si=1"]).types()
 
 
-def test_cache_folder(monkeypatch):
-    monkeypatch.setenv("ALIQUOT_CACHE", "/somewhere")
-    assert cache_folder(True) == Path("/somewhere")
-    assert cache_folder(False) is None
-    monkeypatch.delenv("ALIQUOT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert cache_folder(True) == Path("/caches/aliquot")
+def test_default_overlap_is_that_of_the_reader():
+    assert Reading().overlap == screening.OVERLAP
 
 
 def test_printable_disarms_terminal_codes_and_broken_unicode():

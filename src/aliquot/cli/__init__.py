@@ -17,7 +17,7 @@ from aliquot.cli.demo import demo_command
 from aliquot.cli.features import features_command
 from aliquot.cli.inspect import inspect_command
 from aliquot.cli.methods import methods_command
-from aliquot.cli.screen import printable
+from aliquot.cli.screen import in_command_words, printable
 from aliquot.cli.select import select_command
 from aliquot.errors import AliquotError
 
@@ -33,7 +33,7 @@ class _Guarded(TyperGroup):
         try:
             return super().invoke(ctx)
         except AliquotError as error:
-            typer.echo(f"aliquot: {printable(str(error))}", err=True)
+            typer.echo(f"aliquot: {printable(in_command_words(str(error)))}", err=True)
             raise typer.Exit(BAD_INPUT) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of a pipe has gone, as in aliquot methods | head -1

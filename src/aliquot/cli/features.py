@@ -34,6 +34,7 @@ def features_command(
     ] = Path("features.npy"),
     on_error: options.OnError = OnErrorChoice.RAISE,
     type_map: options.TypeMap = None,
+    overlap: options.Overlap = options.OVERLAP,
     cache: options.Cache = True,
     force: options.Force = False,
     as_json: options.AsJson = False,
@@ -45,6 +46,7 @@ def features_command(
     from aliquot.cli.job import find_modules_here, read_usable
     from aliquot.cli.outputs import Outputs
     from aliquot.features import featurize
+    from aliquot.structures.cache import cache_folder
 
     if out.suffix != ".npy":
         raise InputError(f"-o {out}: features are written as .npy; got the extension {out.suffix!r}")
@@ -53,10 +55,10 @@ def features_command(
     with Outputs(force=force, inputs=pool) as outputs:
         table_path, about_path = outputs.claim(out), outputs.claim(about)
         with screen.progress() as progress:
-            reading = Reading(type_map=type_map, on_error=on_error.value)
+            reading = Reading(type_map=type_map, on_error=on_error.value, overlap=overlap)
             frames, exclusions, notes = read_usable(pool, reading, progress)
             find_modules_here(features)
-            cached = options.cache_folder(cache)
+            cached = cache_folder("features") if cache else None
             (table,) = featurize(features, frames, pooling=pooling, cache=cached, progress=progress)
         np.save(table_path, table.rows)
         text = json.dumps(_about(table), indent=1)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aliquot.cli.options import Reading, cache_folder, count
+from aliquot.cli.options import Reading, count
 from aliquot.cli.outputs import Outputs
 from aliquot.cli.screen import Screen
-from aliquot.errors import FrameError, InputError, SelectionError
+from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Outcome", "find_modules_here", "read_usable", "run"]
 
 #: Extensions that ``-o`` understands; no extension means a folder.
-FORMATS = (".xyz", ".extxyz", ".traj", ".db", "")
+FORMATS = (".xyz", ".extxyz", ".xyz.gz", ".xyz.xz", ".extxyz.gz", ".extxyz.xz", ".traj", ".db", "")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Job:
 
     def beside(self, extension: str) -> Path:
         """``selected.json`` beside ``selected.xyz``; ``picks.json`` beside the folder ``picks``."""
-        return self.out.with_name(self.out.stem + extension)
+        return self.out.with_name(self.out.name.removesuffix(ending(self.out)) + extension)
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,19 @@ class Outcome:
         }
 
 
+def ending(path: Path) -> str:
+    """``.xyz``, or ``.xyz.gz`` where it is packed."""
+    return (Path(path.stem).suffix if path.suffix in (".gz", ".xz") else "") + path.suffix
+
+
 def run(job: Job, screen: Screen) -> Outcome:
     """Do the job; every output appears, or none."""
-    if job.out.suffix not in FORMATS:
-        raise InputError(
-            f"-o {job.out}: the extension {job.out.suffix!r} is not one of .xyz, .extxyz, .traj, .db;"
-            " a name without extension makes a folder of POSCAR files"
-        )
+    for place in (job.out, job.rest):
+        if place is not None and ending(place) not in FORMATS:
+            raise InputError(
+                f"cannot write {place}: the extension {ending(place)!r} is not one of {', '.join(FORMATS[:-1])};"
+                " a name without extension makes a folder of POSCAR files"
+            )
     timings: dict[str, float] = {}
     with Outputs(force=job.force, inputs=[*job.pool, *job.known]) as outputs:
         places = {"selected": job.out, "record": job.beside(".json")}
@@ -108,7 +114,7 @@ def run(job: Job, screen: Screen) -> Outcome:
             pool, known, exclusions, notes = _read(job, progress, timings)
             n = _affordable(job, pool, len(exclusions))
             features, known_features = _describe(job, pool, known, progress, timings)
-            selection = _choose(job, n, features, known_features, progress, timings)
+            selection = _choose(job, n, features, known_features, progress)
         selection = selection.with_notes(*notes).with_timings(**timings)
         _write(staged, selection, pool, features, known, known_features, exclusions)
     files = {what: place for what, place in places.items() if place.exists()}
@@ -125,60 +131,27 @@ def read_usable(
     FrameError
         At the first unusable frame, unless they are to be skipped.
     """
-    import numpy as np
-
-    from aliquot.structures import load, unusable
-
-    names = [str(path) for path in paths]
-    loaded = load(
-        *names,
-        label_keys=reading.label_keys(),
-        type_map=reading.types(),
-        on_error=reading.on_error,
-        progress=progress,
-    )
-    frames, bad = loaded.frames, tuple(unusable(loaded.frames))
-    if bad and reading.on_error != "skip":
-        more = f" ({len(bad)} such frames in all)" if len(bad) > 1 else ""
-        raise FrameError(
-            bad[0].file, bad[0].frame, f"{bad[0].problem}{more}; --on-error skip leaves them out"
+    loaded = reading.load(paths, progress)
+    if len(loaded.frames) == 0:
+        raise InputError(
+            f"no usable frame in {', '.join(map(str, paths))}; {len(loaded.exclusions)} were excluded"
         )
-    if bad:
-        places = {(e.file, e.frame) for e in bad}
-        keep = [
-            (frames.files[f], int(k)) not in places for f, k in zip(frames.file, frames.frame, strict=True)
-        ]
-        frames = frames[np.array(keep, bool)]
-    exclusions = (*loaded.exclusions, *bad)
-    if len(frames) == 0:
-        raise InputError(f"no usable frame in {', '.join(names)}; {len(exclusions)} were excluded")
-    return frames, exclusions, loaded.notes
+    return loaded.frames, loaded.exclusions, loaded.notes
 
 
 def _read(
     job: Job, progress: Progress, timings: dict[str, float]
 ) -> tuple[Frames, Frames | None, tuple[Exclusion, ...], tuple[str, ...]]:
-    import numpy as np
-
     with _timed(timings, "read"):
         pool, exclusions, notes = read_usable(job.pool, job.reading, progress)
         known = None
         if job.known:
             known, bad_known, known_notes = read_usable(job.known, job.reading, progress)
             exclusions = (*exclusions, *bad_known)
-            notes = (*notes, *(note for note in known_notes if note not in notes))
-    repeated = len(pool) - len(np.unique(pool.hashes))
-    if repeated:
-        notes = (*notes, f"{repeated} frames of the pool are exact duplicates of an earlier one")
-    if known is not None and (seen := int(np.isin(pool.hashes, known.hashes).sum())):
-        notes = (*notes, f"{seen} frames of the pool are in the known set already")
+            notes = (*notes, *(f"known: {note}" for note in known_notes))
     if exclusions:
-        notes = (*notes, f"{len(exclusions)} frames were excluded; the first: {_sentence(exclusions[0])}")
+        notes = (*notes, f"{len(exclusions)} frames were excluded; the first: {exclusions[0]}")
     return pool, known, exclusions, notes
-
-
-def _sentence(exclusion: Exclusion) -> str:
-    return str(FrameError(exclusion.file, exclusion.frame, exclusion.problem))
 
 
 def _affordable(job: Job, pool: Frames, n_excluded: int) -> int:
@@ -197,6 +170,7 @@ def _describe(
     job: Job, pool: Frames, known: Frames | None, progress: Progress, timings: dict[str, float]
 ) -> tuple[Features, Features | None]:
     from aliquot.features import featurize
+    from aliquot.structures.cache import cache_folder
 
     find_modules_here(job.features)
     with _timed(timings, "features"):
@@ -204,7 +178,7 @@ def _describe(
             job.features,
             *([pool] if known is None else [pool, known]),
             pooling=job.pooling,
-            cache=cache_folder(job.cache),
+            cache=cache_folder("features") if job.cache else None,
             progress=progress,
         )
     return tables[0], tables[1] if known is not None else None
@@ -222,14 +196,12 @@ def _choose(
     features: Features,
     known: Features | None,
     progress: Progress,
-    timings: dict[str, float],
 ) -> Selection:
     from aliquot.selection import select
 
-    with _timed(timings, "select"):
-        return select(
-            features, n, method=job.method, known=known, seed=job.seed, progress=progress, **job.parameters
-        )
+    return select(
+        features, n, method=job.method, known=known, seed=job.seed, progress=progress, **job.parameters
+    )
 
 
 def _write(

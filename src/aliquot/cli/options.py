@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from aliquot.errors import InputError
 
 if TYPE_CHECKING:
-    from aliquot.structures import LabelKeys
+    from aliquot.progress import Progress
+    from aliquot.structures import LabelKeys, Loaded
 
 __all__ = [
     "AsJson",
@@ -26,15 +26,19 @@ __all__ = [
     "ForcesKey",
     "OnError",
     "OnErrorChoice",
+    "Overlap",
     "Pool",
     "Pooling",
     "Quiet",
     "Reading",
     "TypeMap",
     "VirialKey",
-    "cache_folder",
     "count",
 ]
+
+
+#: The reader's own default, written here so that help does not wait for the reader.
+OVERLAP: Final = 0.35
 
 
 class OnErrorChoice(str, Enum):
@@ -85,11 +89,19 @@ VirialKey = Annotated[
 ]
 TypeMap = Annotated[
     list[str] | None,
-    typer.Option(metavar="TYPE=ELEMENT", help="Element of a LAMMPS type, e.g. 1=Si. Give once per type."),
+    typer.Option(metavar="TYPE=ELEMENT", help="Elements of LAMMPS types, e.g. 1=Si,2=O."),
 ]
 Cache = Annotated[
     bool,
     typer.Option("--cache/--no-cache", help="Keep features on disk ($ALIQUOT_CACHE) and use them again."),
+]
+Overlap = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        help="Atoms closer than this share of the sum of their covalent radii make a frame unusable;"
+        " 0 accepts any distance.",
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing output files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
@@ -105,6 +117,7 @@ class Reading:
     virial_key: str | None = None
     type_map: Sequence[str] | None = None
     on_error: str = "raise"
+    overlap: float = OVERLAP
 
     def label_keys(self) -> LabelKeys:
         """The default keys, except where a key was named: then that key alone."""
@@ -119,14 +132,29 @@ class Reading:
         )
 
     def types(self) -> dict[int, str] | None:
-        """``["1=Si", "2=O"]`` as a dictionary."""
+        """``["1=Si,2=O"]`` or ``["1=Si", "2=O"]`` as a dictionary."""
         if not self.type_map:
             return None
-        pairs = [re.fullmatch(r"(\d+)=([A-Z][a-z]?)", text) for text in self.type_map]
-        for text, pair in zip(self.type_map, pairs, strict=True):
+        types: dict[int, str] = {}
+        for text in ",".join(self.type_map).split(","):
+            pair = re.fullmatch(r"\s*(\d{1,9})\s*=\s*([A-Z][a-z]?)\s*", text)
             if pair is None:
                 raise InputError(f"--type-map {text!r} is not of the form TYPE=ELEMENT, e.g. 1=Si")
-        return {int(pair[1]): pair[2] for pair in pairs if pair is not None}
+            types[int(pair[1])] = pair[2]
+        return types
+
+    def load(self, paths: Sequence[Path], progress: Progress) -> Loaded:
+        """All usable frames of all files, and what was left out."""
+        from aliquot.structures import load
+
+        return load(
+            *map(str, paths),
+            label_keys=self.label_keys(),
+            type_map=self.types(),
+            on_error="skip" if self.on_error == "skip" else "raise",
+            overlap=self.overlap or None,
+            progress=progress,
+        )
 
 
 def count(text: str, pool_size: int) -> int:
@@ -144,12 +172,3 @@ def count(text: str, pool_size: int) -> int:
     if not re.fullmatch(r"[0-9]{1,15}", text.strip()) or int(text) < 1:
         raise InputError(f"-n {text}: give a positive number of structures, or a percentage such as 10%")
     return int(text)
-
-
-def cache_folder(use: bool) -> Path | None:
-    """Where features are kept: ``$ALIQUOT_CACHE``, else the user's cache folder; None if not wanted."""
-    if not use:
-        return None
-    if named := os.environ.get("ALIQUOT_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aliquot"

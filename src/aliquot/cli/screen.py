@@ -7,13 +7,27 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from aliquot.progress import Progress, silent
 
-__all__ = ["Screen", "printable"]
+__all__ = ["Screen", "in_command_words", "printable"]
+
+#: Remedies that the library names in Python, and the option that is the same.
+_OPTIONS: Final = {'on_error="skip"': "--on-error skip", "force=True": "--force", "lower n": "lower -n"}
+
+
+def in_command_words(message: str) -> str:
+    """A message of the library as a user of the command line needs it.
+
+    >>> in_command_words('leave such frames out with on_error="skip"')
+    'leave such frames out with --on-error skip'
+    """
+    for python, option in _OPTIONS.items():
+        message = message.replace(python, option)
+    return message
 
 
 def printable(text: str) -> str:

@@ -65,6 +65,7 @@ def select_command(
     forces_key: options.ForcesKey = None,
     virial_key: options.VirialKey = None,
     type_map: options.TypeMap = None,
+    overlap: options.Overlap = options.OVERLAP,
     cache: options.Cache = True,
     force: options.Force = False,
     as_json: options.AsJson = False,
@@ -91,7 +92,7 @@ def select_command(
         report=report,
         force=force,
         cache=cache,
-        reading=Reading(energy_key, forces_key, virial_key, type_map, on_error.value),
+        reading=Reading(energy_key, forces_key, virial_key, type_map, on_error.value, overlap),
     )
     outcome = run(job, screen)
     describe(outcome, screen)
