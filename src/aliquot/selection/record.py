@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,7 +183,7 @@ class Selection:
             parsed: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise InputError(f"not a selection file: {error}") from error
-        record: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
+        record = cast(dict[str, Any], parsed) if isinstance(parsed, dict) else {}
         if record.get("format") != "aliquot-selection":
             raise InputError("not a selection file: the key 'format' is not 'aliquot-selection'")
         if record.get("schema") != SCHEMA:
