@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,18 +98,73 @@ def iterate_atoms(path: Path, kind: str, type_map: Mapping[int, str] | None) -> 
         yield _lammps_data(path, type_map)
     elif kind == "db":
         yield from _database(path)
+    elif kind == "vasp-xdatcar":
+        yield from _xdatcar(path)
     else:
         yield from _any(path, kind)
 
 
-def _any(path: Path, kind: str) -> Iterator[Atoms]:
+def _any(path: Path, kind: str) -> Iterator[Atoms | str]:
     from ase.io import iread
 
+    done = 0
     for atoms in iread(str(path), index=slice(None), format=kind):
         kept = atoms.info.pop(KEPT_ARRAYS, None)
         for name, values in (kept or {}).items():
             atoms.set_array(name, values)
         yield atoms
+        done += 1
+    if kind in _ENDS and _unfinished(path, kind, done):
+        yield "the file ends within this step; it is truncated"
+
+
+#: What a whole file has: at the end (vasprun), or once per step (OUTCAR).
+_ENDS: Final = {"vasp-xml": rb"</modeling>", "vasp-out": rb"TOTAL-FORCE"}
+
+
+def _unfinished(path: Path, kind: str, done: int) -> bool:
+    """Whether there is more in the file than ASE, which drops an unfinished last step silently, has read."""
+    begun = 0
+    with Source(path) as source:
+        tail = b""
+        while text := source.read(2**22):
+            begun += len(re.findall(_ENDS[kind], tail + text)) - len(re.findall(_ENDS[kind], tail))
+            tail = text[-32:]
+    return begun == 0 if kind == "vasp-xml" else begun > done
+
+
+def _xdatcar(path: Path) -> Iterator[Atoms | str]:
+    """Configurations one at a time, each with the cell and elements last named before it."""
+    from ase.io.vasp import read_vasp_xdatcar
+
+    header: list[str] = []
+    lines = _lines(path)
+    for line in lines:
+        if "configuration=" not in line:
+            header = [line, *islice(lines, 6)]
+            if not "".join(header).strip():
+                return
+            continue
+        try:
+            n_atoms = sum(int(word) for word in header[6].split())
+            coordinates = list(islice(lines, n_atoms))
+            if len(coordinates) < n_atoms:
+                raise ValueError(f"{n_atoms} atoms are announced, {len(coordinates)} follow; it is truncated")
+            text = "".join([*header, line, *coordinates])
+            yield read_vasp_xdatcar(io.StringIO(text), index=0)
+        except (ValueError, IndexError, KeyError, TypeError) as error:
+            yield f"not a whole configuration: {error}"
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, packed or not."""
+    held = b""
+    with Source(path) as source:
+        while text := source.read(2**20):
+            *whole, held = (held + text).split(b"\n")
+            yield from (line.decode(errors="replace") + "\n" for line in whole)
+        if held:
+            yield held.decode(errors="replace")
 
 
 def _database(path: Path) -> Iterator[Atoms]:
@@ -199,6 +255,6 @@ def _lammps_data(path: Path, type_map: Mapping[int, str] | None) -> Atoms | str:
     try:
         return read_lammps_data(io.StringIO(text), Z_of_type=numbers)
     except KeyError as error:
-        raise InputError(f"{path}: atom type {error} is not in the type map") from None
+        raise InputError(f"{path}: atom type {error.args[0]} is not in the type map") from None
     except (ValueError, IndexError, UnboundLocalError, StopIteration) as error:
         return f"not a whole LAMMPS data file: {error}"

@@ -61,7 +61,8 @@ def suspicions(
         _energy_outliers(sound),
         _disagreeing_duplicates(sound, duplicates),
     )
-    found += [_exclusion(sound, i, problem) for check in checks for i, problem in check]
+    if len(sound):
+        found += [_exclusion(sound, i, problem) for check in checks for i, problem in check]
     order = {name: k for k, name in enumerate(frames.files)}
     return tuple(sorted(found, key=lambda e: (order[e.file], e.frame)))
 
