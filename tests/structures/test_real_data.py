@@ -65,7 +65,7 @@ def test_known_near_duplicates_are_found(data_folder: Path) -> None:
     if not table.is_file():
         pytest.skip(f"no {table.name} in {data_folder}")
     with table.open() as file:
-        pairs = [(int(r["index_a"]), int(r["index_b"])) for r in csv.DictReader(file) if float(r["max_dx_A"]) < 0.01]
+        pairs = [(int(r["index_a"]), int(r["index_b"])) for r in csv.DictReader(file) if float(r["max_dx_A"]) < 0.005]
     assert len(pairs) > 10
     frames = read(data_folder / "wbe_wood2019.xyz.xz")
     some = frames[np.unique(pairs)]
