@@ -1,0 +1,136 @@
+"""Time greedy log-det and farthest-point selection against peers, and against the rate of a matrix product.
+
+Run ``python benchmarks/bench_selection.py [--large]``. Tables are synthetic, float32: *structured* ones have 40
+clusters and a spectrum falling as k^-1.5, as descriptors do; *iid* ones are Gaussian noise, the worst case for a
+lazy engine, in which every candidate is as good as the next. ``floor`` is 2 N d n flops at the rate of a float64
+matrix product measured just before each case; ``passes`` counts rows read over rows in the pool. Each peer runs
+once. Peers: FPS of scikit-matter (a float64 copy of the table, as it makes itself); greedy log-det with all
+candidates updated at every pick (pivoted Cholesky of the kernel, numpy). Those that are not installed, or that
+would take more than a few minutes, are left out.
+
+``--large`` adds 200,000 × 668 with 1,000 picks (3 GB of memory).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from aliquot.information import Distance, Entropy, Posterior, default_precision, gather
+from aliquot.selection.greedy import greedy
+from aliquot.table import Features
+
+CASES = [("structured", 50_000, 211, 1000), ("structured", 20_000, 668, 300), ("iid", 50_000, 211, 1000)]
+LARGE = [("structured", 200_000, 668, 1000), ("iid", 200_000, 668, 1000)]
+PEER_FLOPS = 3e11  # what a peer that works by matrix–vector products does in a few minutes
+
+
+def table(kind: str, n: int, d: int) -> Features:
+    """Rows of a stated kind."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((n, d), dtype=np.float32)
+    if kind == "structured":
+        rows += (3.0 * rng.standard_normal((40, d), dtype=np.float32))[rng.integers(40, size=n)]
+        rows *= (np.arange(1, d + 1) ** -1.5).astype(np.float32)
+        rotation = np.linalg.qr(rng.normal(size=(d, d)))[0].astype(np.float32)
+        for start in range(0, n, 4096):
+            rows[start : start + 4096] = rows[start : start + 4096] @ rotation
+    return Features.from_array(rows)
+
+
+def gemm_rate(d: int) -> float:
+    """Flops per second of a tile times a panel, float64; best of ten."""
+    a, b = np.random.default_rng(0).normal(size=(4096, d)), np.ones((d, 128))
+    return max(2 * a.size * 128 / timed(lambda: a @ b)[0] for _ in range(10))
+
+
+def timed(function: Callable[[], object]) -> tuple[float, object]:
+    """Seconds, and the answer."""
+    start = time.perf_counter()
+    answer = function()
+    return time.perf_counter() - start, answer
+
+
+def entropy_of(pool: Features) -> Entropy:
+    """With the default prior."""
+    return Entropy(Posterior(np.full(pool.n_features, default_precision(pool))))
+
+
+def distance_from_first(pool: Features) -> Distance:
+    """Both FPS start with candidate 0."""
+    distance = Distance(pool.n_features)
+    distance.absorb(gather(pool, np.array([0])))
+    return distance
+
+
+def naive_log_det(pool: Features, n: int, precision: float) -> list[int]:
+    """Update every candidate at every pick: h_i loses (x_i · v)², one matrix–vector product a pick."""
+    x = np.asarray(pool.rows, np.float64)
+    h = np.einsum("ij,ij->i", x, x) / precision
+    directions, picks = np.empty((n, x.shape[1])), []
+    for k in range(n):
+        i = int(np.argmax(h))
+        picks.append(i)
+        v = x[i] / precision - directions[:k].T @ (directions[:k] @ x[i])
+        directions[k] = v / np.sqrt(1.0 + x[i] @ v)
+        h -= np.square(x @ directions[k])
+    return picks
+
+
+def skmatter_fps(pool: Features, n: int) -> list[int]:
+    """scikit-matter's exact FPS of samples."""
+    from skmatter.sample_selection import FPS
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = FPS(n_to_select=n, initialize=0).fit(np.asarray(pool.rows, np.float64))
+    return list(peer.selected_idx_)
+
+
+def run(kind: str, n_rows: int, d: int, n: int) -> None:
+    """One block of the table."""
+    pool = table(kind, n_rows, d)
+    flops = 2.0 * n_rows * d * n
+    for name, make, peer_name, peer in (
+        ("log-det", entropy_of, "naive greedy", naive_log_det),
+        ("FPS", distance_from_first, "scikit-matter", skmatter_fps),
+    ):
+        prior, information = timed(lambda make=make: make(pool))
+        information.copy().absorb(gather(pool, np.array([0])))  # compile before the clock starts
+        floor = flops / gemm_rate(d)
+        count = n if name == "log-det" else n - 1
+        seconds, trace = timed(lambda information=information, count=count: greedy(information, pool, count))
+        passes = trace.rows_read / n_rows
+        print(
+            f"{kind:11s} {n_rows:7d} x {d:4d}, {n:4d}  {name:8s} aliquot {seconds:7.2f} s"
+            f" ({seconds / floor:5.2f} x floor {floor:.2f} s, {passes:.1f} passes, prior {prior:.2f} s)",
+            end="",
+        )
+        try:
+            if flops > PEER_FLOPS:
+                print(f"; {peer_name} left out: too long")
+                continue
+            arguments = (pool, n, float(information.posterior.prior[0])) if name == "log-det" else (pool, n)
+            peer_seconds, picks = timed(lambda peer=peer, arguments=arguments: peer(*arguments))
+        except ImportError as error:
+            print(f"; {peer_name} left out: {error}")
+            continue
+        own = trace.index.tolist() if name == "log-det" else [0, *trace.index.tolist()]
+        same = sum(a == b for a, b in zip(own, picks, strict=True))
+        print(
+            f"; {peer_name} {peer_seconds:7.2f} s ({peer_seconds / seconds:.1f} x), {same} of {n} picks the same"
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    for case in CASES + (LARGE if "--large" in sys.argv[1:] else []):
+        run(*case)
+
+
+if __name__ == "__main__":
+    main()
