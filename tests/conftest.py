@@ -9,6 +9,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from hypothesis import HealthCheck, settings
+
+# Examples are drawn the same way every time, and a busy machine is no reason to fail.
+settings.register_profile(
+    "aliquot", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("aliquot")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
