@@ -45,7 +45,7 @@ def test_every_function_is_within_its_degree_and_couples():
 
 
 def test_prior_is_the_algebraic_smoothness():
-    basis = AceBasis(elements=(14,), cutoff=5.0, degree=(6, 6), prior_power=4)
+    basis = AceBasis(elements=(14,), cutoff=5.0, degree=(6, 6))
     k = next(i for i, f in enumerate(basis.functions) if f.factors == (Factor(0, 1, 1), Factor(0, 2, 1)))
     assert basis.prior[k] == pytest.approx(1 + 1.5**4 + 2**4 + 1.5**4)
 

@@ -52,7 +52,7 @@ def assert_close(a: np.ndarray, b: np.ndarray, basis: AceBasis, tolerance: float
 def test_kernel_agrees_with_the_reference(name):
     basis = BASES[name]
     for atoms in (cluster(basis.elements, 11, seed=1), cluster(basis.elements, 3, seed=2)):
-        pairs = neighbours(atoms.positions, atoms.cell[:], atoms.pbc, basis.cutoff)
+        pairs = neighbours(atoms.positions, atoms.cell[:], atoms.pbc, basis.max_cutoff)
         got = values(basis, atoms)
         for i in range(len(atoms)):
             mine = slice(pairs.first[i], pairs.first[i + 1])

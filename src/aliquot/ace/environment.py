@@ -1,4 +1,4 @@
-"""Compiled loops over the neighbours of one atom: radial functions, harmonics, densities.
+"""Compiled loops over the neighbours of one atom: who they are, harmonics, densities.
 
 Everything that belongs to one atom's neighbours is stored with the neighbour index running fastest, so that each
 recursion and each sum over neighbours is a vector loop. Gradients of harmonics are those of the solid harmonics
@@ -8,10 +8,12 @@ on the unit sphere, as (neighbour, 4) with a zero in the last place, ready to be
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numba
 import numpy as np
+
+from aliquot.ace.jit import jit
+from aliquot.ace.radial_kernel import radial_functions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,27 +26,16 @@ __all__ = [
     "gather",
     "harmonic_gradients",
     "harmonic_values",
-    "jit",
     "new_workspace",
-    "radial_gradients",
-    "radial_values",
 ]
-
-#: Reordering of sums is allowed; NaN and infinity keep their meaning.
-FAST: Final = {"reassoc", "contract", "arcp", "nsz"}
-
-
-def jit(function: Any) -> Any:
-    """Compile with the settings of this package: cached, without the interpreter lock."""
-    return numba.njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")(function)
 
 
 class Workspace(NamedTuple):
     """Scratch for the neighbours of one atom; the last axis of most arrays is the neighbour.
 
-    ``x``, ``y``, ``z`` unit vector, ``r`` distance, ``target`` the neighbour's index, ``line`` (4, ·) for the
-    harmonic recursion, ``radial`` and ``slope`` (n_max, ·) values and derivatives, ``harmonics``
-    ((l_max + 1)², ·), ``gradients`` ((l_max + 1)², ·, 4), ``pair_sums`` (n_pair_sums,).
+    ``x``, ``y``, ``z`` unit vector, ``r`` distance, ``target`` the neighbour's index, ``line`` (4, ·) for
+    recursions, ``radial`` and ``slope`` (n_rows, ·) values and derivatives, ``harmonics`` ((l_max + 1)², ·),
+    ``gradients`` ((l_max + 1)², ·, 4), ``pair_sums`` (n_pair_sums,).
     """
 
     x: NDArray[np.float64]
@@ -62,11 +53,11 @@ class Workspace(NamedTuple):
 
 @jit
 def new_workspace(first: NDArray[np.int64], radials: Radials, program: Program, gradients: bool) -> Workspace:
-    """Scratch for the atom with the most neighbours; without room for derivatives unless asked."""
+    """Scratch for the atom with the most neighbours; without room for harmonic gradients unless asked."""
     most = 1
     for i in range(first.shape[0] - 1):
         most = max(most, first[i + 1] - first[i])
-    n_max = radials.recursion.shape[0]
+    n_rows = radials.recursion.shape[0] + radials.pair_recursion.shape[0] + radials.mix.shape[2]
     n_lm = program.harmonic_norm.shape[0] ** 2
     more = most if gradients else 1
     return Workspace(
@@ -76,8 +67,8 @@ def new_workspace(first: NDArray[np.int64], radials: Radials, program: Program, 
         np.empty(most),
         np.empty(most, np.int64),
         np.empty((4, most)),
-        np.empty((n_max, most)),
-        np.empty((n_max, more)),
+        np.empty((n_rows, most)),
+        np.empty((n_rows, most)),
         np.empty((n_lm, most)),
         np.zeros((n_lm, more, 4)),
         np.empty(program.pair_first[-1]),
@@ -105,62 +96,6 @@ def gather(
             work.target[count] = index[k]
             count += 1
     return count
-
-
-@jit
-def _power(x: float, n: int) -> float:
-    out = 1.0
-    for _ in range(n):
-        out *= x
-    return out
-
-
-@jit
-def radial_values(count: int, pair: NDArray[np.float64], radials: Radials, work: Workspace) -> None:
-    """Radial functions of the first ``count`` neighbours, all of one pair of species."""
-    r0, cutoff, scale = pair[0], pair[1], pair[2]
-    p, q, envelope = radials.shape[0], radials.shape[1], radials.shape[2]
-    recursion, r, out = radials.recursion, work.r, work.radial
-    for j in range(count):
-        s = r[j] / r0
-        y = 1.0 / (1.0 + radials.slope * _power(s, q) / (1.0 + _power(s, q - p)))
-        x = scale * (y - 1.0) - 1.0
-        value = recursion[0, 1] * _power(1.0 - x * x, envelope) if r[j] < cutoff else 0.0
-        before = 0.0
-        out[0, j] = value
-        for n in range(1, recursion.shape[0]):
-            after = recursion[n, 0] * x * value - recursion[n, 2] * before
-            before, value = value, after
-            out[n, j] = value
-
-
-@jit
-def radial_gradients(count: int, pair: NDArray[np.float64], radials: Radials, work: Workspace) -> None:
-    """Radial functions and their derivatives (1/Å) of the first ``count`` neighbours."""
-    r0, cutoff, scale = pair[0], pair[1], pair[2]
-    p, q, e = radials.shape[0], radials.shape[1], radials.shape[2]
-    recursion, r = radials.recursion, work.r
-    for j in range(count):
-        s = r[j] / r0
-        below_top, below_bottom = _power(s, q - 1), _power(s, q - p - 1)
-        top = below_top * s
-        bottom = 1.0 + (below_bottom * s if q > p else 1.0)
-        d_bottom = (q - p) * below_bottom if q > p else 0.0
-        y = 1.0 / (1.0 + radials.slope * top / bottom)
-        dy = -y * y * radials.slope * (q * below_top * bottom - top * d_bottom) / (bottom * bottom)
-        x, dx = scale * (y - 1.0) - 1.0, scale * dy / r0
-        inside = 1.0 if r[j] < cutoff else 0.0
-        low = _power(1.0 - x * x, e - 1) * inside
-        value, slope = recursion[0, 1] * low * (1.0 - x * x), -2.0 * e * x * recursion[0, 1] * low
-        before, slope_before = 0.0, 0.0
-        work.radial[0, j], work.slope[0, j] = value, slope * dx
-        for n in range(1, recursion.shape[0]):
-            a, c = recursion[n, 0], recursion[n, 2]
-            after = a * x * value - c * before
-            slope_after = a * (value + x * slope) - c * slope_before
-            before, value = value, after
-            slope_before, slope = slope, slope_after
-            work.radial[n, j], work.slope[n, j] = value, slope * dx
 
 
 @jit
@@ -256,11 +191,11 @@ def densities(
         count = gather(i, other, first, index, vectors, species, work)
         if count == 0:
             continue
-        radial_values(count, radials.pairs[species[i], other], radials, work)
+        radial_functions(count, species[i], other, radials, work)
         harmonic_values(count, program.harmonic_norm, work)
-        for pair in range(program.pair_n.shape[0]):
+        for pair in range(program.pair_l.shape[0]):
             l, start = program.pair_l[pair], program.pair_first[pair]
-            radial = work.radial[program.pair_n[pair] - 1]
+            radial = work.radial[program.pair_row[pair]]
             for m in range(2 * l + 1):
                 angular = work.harmonics[l * l + m]
                 total = 0.0

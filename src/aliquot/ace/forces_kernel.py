@@ -16,10 +16,10 @@ from aliquot.ace.environment import (
     gather,
     harmonic_gradients,
     harmonic_values,
-    jit,
     new_workspace,
-    radial_gradients,
 )
+from aliquot.ace.jit import jit
+from aliquot.ace.radial_kernel import radial_functions
 from aliquot.ace.simd import LANES, axpy, load, load4, multiply, multiply_add, splat, store
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _pair_forces(
     out: NDArray[np.float64],
 ) -> None:
     """Derivative of the energy by the vector to each neighbour into ``out`` (neighbours, 4)."""
-    ld, n_pairs = work.gradients.shape[1], program.pair_n.shape[0]
+    ld, n_pairs = work.gradients.shape[1], program.pair_l.shape[0]
     out[:count] = 0.0
     along[:count] = 0.0
     begin = 0
@@ -110,7 +110,7 @@ def _pair_forces(
             stretch[:count] = 0.0
             for pair in range(begin, end):
                 weight = slope[program.pair_first[pair] + m]
-                value, rise = work.radial[program.pair_n[pair] - 1], work.slope[program.pair_n[pair] - 1]
+                value, rise = work.radial[program.pair_row[pair]], work.slope[program.pair_row[pair]]
                 for j in range(count):
                     turn[j] += weight * value[j]
                     stretch[j] += weight * rise[j]
@@ -185,7 +185,7 @@ def forces(
                     if count == 0:
                         continue
                     _pair_slopes(other, lane, program, slope, pair_slope)
-                    radial_gradients(count, radials.pairs[z, other], radials, work)
+                    radial_functions(count, z, other, radials, work)
                     harmonic_values(count, program.harmonic_norm, work)
                     harmonic_gradients(count, program.harmonic_norm, work)
                     _pair_forces(count, program, pair_slope, work, along, turn, stretch, gradient)

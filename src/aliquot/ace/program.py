@@ -14,35 +14,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.ace.basis import AceBasis, Function
-from aliquot.ace.coupling import invariants
 
 __all__ = ["Jacobian", "Program", "Radials", "compile_jacobian", "compile_program", "compile_radials"]
 
 
 class Radials(NamedTuple):
-    """Numbers of the radial family.
+    """Numbers of the radial functions of every pair of species.
 
-    ``recursion`` (n_max, 3): three-term coefficients A, B, C. ``pairs`` (Z, Z, 3): bond length, cutoff, scale
-    of the linear map onto [−1, 1]. ``shape`` (p, q, envelope) and ``slope`` belong to the transform.
+    ``kind`` of the many-body family, ``recursion`` (n_base, 3) and ``pairs`` (Z, Z, 8) its ``recursion`` and
+    ``parameters``; ``pair_recursion`` (n_pair, 3) and ``pair_pairs`` (Z, Z, 8) those of the pair functions. Rows
+    of ``mix`` (Z, Z, n_mixed, n_base) are further functions, each a combination of the base.
     """
 
+    kind: int
     recursion: NDArray[np.float64]
     pairs: NDArray[np.float64]
-    shape: NDArray[np.int64]
-    slope: float
+    pair_recursion: NDArray[np.float64]
+    pair_pairs: NDArray[np.float64]
+    mix: NDArray[np.float64]
 
 
 class Program(NamedTuple):
     """What to evaluate around one atom.
 
-    Pair lists: ``pair_n``, ``pair_l`` (Q,) and ``pair_first`` (Q + 1,), the position of m = −l of each pair.
+    Radial–angular pairs: ``pair_row`` (the radial function) and ``pair_l`` (Q,), by ascending l, and ``pair_first``
+    (Q + 1,), the position of m = −l of each.
     Densities: entries ``channel_first[c]:channel_first[c + 1]`` of channel c are pair ``channel_pair`` at
     position ``channel_density`` of A. Products: functions ``order_first[v]:order_first[v + 1]`` have order
     v + 1; function k is the sum over its terms ``term_first[k]:term_first[k + 1]`` of ``term_coefficient``
     times the entries ``term_factor`` (T, 4) of A. ``harmonic_norm`` (l_max + 1, l_max + 1) belongs to Yₗₘ.
     """
 
-    pair_n: NDArray[np.int64]
+    pair_row: NDArray[np.int64]
     pair_l: NDArray[np.int64]
     pair_first: NDArray[np.int64]
     channel_first: NDArray[np.int64]
@@ -74,15 +77,17 @@ class Jacobian(NamedTuple):
 
 def compile_radials(basis: AceBasis) -> Radials:
     """Radial numbers for every pair of elements of a basis."""
-    radial = basis.radial
-    n_max = max(f.n for function in basis.functions for f in function.factors)
     z = len(basis.elements)
-    pairs = np.empty((z, z, 3))
+    many, pair = basis.radial, basis.pair_radial
+    pairs, pair_pairs = np.empty((2, z, z, 8))
     for a in range(z):
         for b in range(z):
-            pairs[a, b] = basis.r0[a, b], basis.cutoff, radial.scale(basis.r0[a, b], basis.cutoff)
-    shape = np.array([radial.p, radial.q, radial.envelope], np.int64)
-    return Radials(radial.recursion(n_max - 1), pairs, shape, radial.slope)
+            pairs[a, b] = many.parameters(basis.r0[a, b], basis.cutoffs[a, b])
+            pair_pairs[a, b] = pair.parameters(basis.r0[a, b], basis.cutoffs[a, b])
+    mix = np.zeros((z, z, 0, basis.n_base)) if basis.mix is None else basis.mix.matrix
+    return Radials(
+        many.kind, many.recursion(basis.n_base), pairs, pair.recursion(basis.n_pair), pair_pairs, mix
+    )
 
 
 def compile_program(basis: AceBasis, functions: Sequence[Function] | None = None) -> Program:
@@ -91,23 +96,19 @@ def compile_program(basis: AceBasis, functions: Sequence[Function] | None = None
     Only pairs, densities and products that these functions use are evaluated.
     """
     functions = basis.functions if functions is None else functions
-    factors = sorted(
-        {f for function in functions for f in function.factors}, key=lambda f: (f.l, f.n, f.channel)
-    )
-    pairs = list(dict.fromkeys((f.n, f.l) for f in factors))
+    factors = {f for function in functions for f in function.factors}
+    pairs = sorted({(f.n, f.l) for f in factors}, key=lambda pair: (max(pair[1], 0), pair[1], pair[0]))
     pair_of = {pair: q for q, pair in enumerate(pairs)}
-    l_max = max(l for _, l in pairs)
+    angular = [max(l, 0) for _, l in pairs]  # pair functions have no angular part: l = 0
     density, n_density = {}, 0
     for f in sorted(factors, key=lambda f: (f.channel, f.l, f.n)):
         density[f] = n_density
-        n_density += 2 * f.l + 1
+        n_density += 2 * max(f.l, 0) + 1
     by_channel = [[f for f in density if f.channel == c] for c in range(basis.n_channels)]
 
     term_first, term_factor, term_coefficient = [0], [], []
     for function in functions:
-        same = tuple(function.factors.index(f) for f in function.factors)
-        terms = dict(invariants(tuple(f.l for f in function.factors), same))[function.L]
-        for ms, coefficient in terms:
+        for ms, coefficient in function.terms():
             where = [density[f] + m for f, m in zip(function.factors, ms, strict=True)]
             term_factor.append(where + [0] * (4 - len(where)))
             term_coefficient.append(coefficient)
@@ -117,9 +118,9 @@ def compile_program(basis: AceBasis, functions: Sequence[Function] | None = None
         raise ValueError("functions must stand in ascending correlation order")
 
     return Program(
-        pair_n=np.array([n for n, _ in pairs], np.int64),
-        pair_l=np.array([l for _, l in pairs], np.int64),
-        pair_first=np.concatenate(([0], np.cumsum([2 * l + 1 for _, l in pairs]))).astype(np.int64),
+        pair_row=np.array([basis.radial_row(n, l) for n, l in pairs], np.int64),
+        pair_l=np.array(angular, np.int64),
+        pair_first=np.concatenate(([0], np.cumsum([2 * l + 1 for l in angular]))).astype(np.int64),
         channel_first=np.concatenate(([0], np.cumsum([len(c) for c in by_channel]))).astype(np.int64),
         channel_pair=np.array([pair_of[f.n, f.l] for c in by_channel for f in c], np.int64),
         channel_density=np.array([density[f] for c in by_channel for f in c], np.int64),
@@ -128,7 +129,7 @@ def compile_program(basis: AceBasis, functions: Sequence[Function] | None = None
         term_first=np.array(term_first, np.int64),
         term_factor=np.array(term_factor, np.int64).reshape(-1, 4),
         term_coefficient=np.array(term_coefficient),
-        harmonic_norm=_harmonic_norm(l_max),
+        harmonic_norm=_harmonic_norm(max(angular)),
         n_density=n_density,
     )
 

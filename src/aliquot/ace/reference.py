@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.special import lpmv
 
 from aliquot.ace.basis import AceBasis
-from aliquot.ace.coupling import invariants
 
 __all__ = ["real_harmonics", "reference_site_values"]
 
@@ -52,25 +51,22 @@ def reference_site_values(
     vectors : (n, 3) array of float
         From the centre to each neighbour, Å.
     """
-    l_max = max(f.l for function in basis.functions for f in function.factors)
-    n_max = max(f.n for function in basis.functions for f in function.factors)
+    l_max = max(max(f.l, 0) for function in basis.functions for f in function.factors)
     position = {z: k for k, z in enumerate(basis.elements)}
-    density = np.zeros((basis.n_channels, n_max, (l_max + 1) ** 2))
+    rows, _ = basis.radial_functions(0, 0, np.ones(1))
+    density = np.zeros((basis.n_channels, len(rows), (l_max + 1) ** 2))
     for number, vector in zip(numbers, vectors, strict=True):
         r = float(np.linalg.norm(vector))
-        r0 = basis.r0[position[centre], position[int(number)]]
-        radial, _ = basis.radial.evaluate(np.array([r]), n_max, r0=r0, cutoff=basis.cutoff)
+        radial, _ = basis.radial_functions(position[centre], position[int(number)], np.array([r]))
         harmonics = real_harmonics(vector[None] / r, l_max)[0]
         weights = basis.channel_weights[:, position[int(number)]]
         density += weights[:, None, None] * radial[:, 0][None, :, None] * harmonics[None, None, :]
     out = np.zeros(len(basis.functions))
     for k, function in enumerate(basis.functions):
-        factors = function.factors
-        same = tuple(factors.index(f) for f in factors)
-        terms = dict(invariants(tuple(f.l for f in factors), same))[function.L]
-        for ms, coefficient in terms:
+        for ms, coefficient in function.terms():
             product = coefficient
-            for f, m in zip(factors, ms, strict=True):
-                product *= density[f.channel, f.n - 1, f.l * f.l + m]
+            for f, m in zip(function.factors, ms, strict=True):
+                l = max(f.l, 0)
+                product *= density[f.channel, basis.radial_row(f.n, f.l), l * l + m]
             out[k] += product
     return out

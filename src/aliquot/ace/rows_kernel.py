@@ -26,10 +26,10 @@ from aliquot.ace.environment import (
     gather,
     harmonic_gradients,
     harmonic_values,
-    jit,
     new_workspace,
-    radial_gradients,
 )
+from aliquot.ace.jit import jit
+from aliquot.ace.radial_kernel import radial_functions
 from aliquot.ace.simd import (
     LANES,
     axpy,
@@ -129,8 +129,8 @@ def _pair_gradients(
             r * x,
         )
     last = (count + 2) // QUADS
-    for pair in range(program.pair_n.shape[0]):
-        n, l, start = program.pair_n[pair] - 1, program.pair_l[pair], program.pair_first[pair]
+    for pair in range(program.pair_l.shape[0]):
+        n, l, start = program.pair_row[pair], program.pair_l[pair], program.pair_first[pair]
         for m in range(2 * l + 1):
             lm, row = l * l + m, start + m
             for q in range(count + 3 - last * QUADS, QUADS):
@@ -235,7 +235,7 @@ def rows(
                 count = gather(i, other, first, index, vectors, species, work)
                 if count == 0:
                     continue
-                radial_gradients(count, radials.pairs[z, other], radials, work)
+                radial_functions(count, z, other, radials, work)
                 harmonic_values(count, program.harmonic_norm, work)
                 harmonic_gradients(count, program.harmonic_norm, work)
                 _pair_gradients(count, program, work, unit, arm, gradients)

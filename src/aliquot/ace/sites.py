@@ -56,7 +56,7 @@ class SiteEvaluator:
 
         atoms = slice(frames.offsets[i], frames.offsets[i + 1])
         species = self.basis.species(frames.numbers[atoms])
-        pairs = neighbours(frames.positions[atoms], frames.cells[i], frames.pbc[i], self.basis.cutoff)
+        pairs = neighbours(frames.positions[atoms], frames.cells[i], frames.pbc[i], self.basis.max_cutoff)
         out = np.empty((len(species), len(self.basis.functions)))
         site_values(pairs.first, pairs.index, pairs.vectors, species, self.radials, self.program, out)
         return out

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aliquot.ace.environment import densities, jit, new_workspace
+from aliquot.ace.environment import densities, new_workspace
+from aliquot.ace.jit import jit
 from aliquot.ace.simd import LANES, axpy, load, multiply, multiply_add, splat, store
 
 if TYPE_CHECKING:
