@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aliquot.ace.radial import AgnesiJacobi, bond_length
+from aliquot.ace.radial import AgnesiJacobi, AgnesiPair, ChebExpCos, SBessel, bond_length, radial_from_dict
 from aliquot.errors import InputError
 
-FAMILIES = [AgnesiJacobi(), AgnesiJacobi(p=2, q=2), AgnesiJacobi(p=1, q=3, envelope=3)]
+JACOBI = [AgnesiJacobi(), AgnesiJacobi(p=2, q=2), AgnesiJacobi(p=1, q=3, envelope=3)]
+FAMILIES = [*JACOBI, AgnesiPair(), ChebExpCos(), ChebExpCos(3.0, 0.5), SBessel()]
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=str)
@@ -20,7 +21,7 @@ def test_derivatives_are_those_of_the_values(family):
     np.testing.assert_allclose((up - down) / (2 * h), derivative, atol=2e-7 * np.abs(derivative).max())
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=str)
+@pytest.mark.parametrize("family", JACOBI, ids=str)
 def test_orthonormal_in_the_transformed_distance(family):
     fine = np.linspace(1e-6, 5.5, 400_001)
     x, _ = family.transform(fine, 2.4, 5.5)
@@ -41,10 +42,36 @@ def test_value_and_slope_vanish_at_the_cutoff(family):
 
 
 def test_the_transform_is_steepest_at_the_bond_length():
-    for family in FAMILIES[:1]:
-        r = np.linspace(0.5, 5.0, 20001)
-        _, slope = family.transform(r, 2.4, 5.5)
-        assert r[np.argmax(slope)] == pytest.approx(2.4, abs=2e-3)
+    r = np.linspace(0.5, 5.0, 20001)
+    _, slope = AgnesiJacobi().transform(r, 2.4, 5.5)
+    assert r[np.argmax(slope)] == pytest.approx(2.4, abs=2e-3)
+
+
+@pytest.mark.parametrize("family", [AgnesiJacobi(envelope=3), SBessel()], ids=str)
+def test_curvature_vanishes_at_the_cutoff_where_it_is_said_to(family):
+    r = np.linspace(1.0, 5.5, 40_001)
+    _, slopes = family.evaluate(r[:-1], 8, r0=2.4, cutoff=5.5)
+    curvature = np.abs(np.diff(slopes, axis=1))
+    assert np.all(curvature[:, -1] < 5e-3 * curvature.max(axis=1))
+    _, kinked = AgnesiJacobi().evaluate(r[:-1], 8, r0=2.4, cutoff=5.5)
+    curvature = np.abs(np.diff(kinked, axis=1))
+    assert np.all(curvature[:, -1] > 1e-2 * curvature.max(axis=1))  # exponent 2 does have a step there
+
+
+def test_simplified_bessel_functions_are_orthonormal():
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    r = 2.75 * (nodes + 1)
+    values, _ = SBessel().evaluate(r, 8, r0=2.4, cutoff=5.5)
+    np.testing.assert_allclose((values * weights * 2.75 * r**2) @ values.T, np.eye(8), atol=1e-10)
+
+
+def test_families_survive_their_description():
+    for family in FAMILIES:
+        assert radial_from_dict(family.to_dict()) == family
+    with pytest.raises(InputError, match="not known"):
+        radial_from_dict({"family": "splines"})
+    with pytest.raises(InputError, match="agnesi-jacobi"):
+        radial_from_dict({"family": "agnesi-jacobi", "depth": 3})
 
 
 @pytest.mark.parametrize("bad", [{"p": 3, "q": 2}, {"p": 0}, {"envelope": 1}])

@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from aliquot.ace.sites import SiteEvaluator
+from aliquot.ace.evaluator import AceEvaluator
 from aliquot.errors import InputError
 from aliquot.features import featurize, featurizers
 from aliquot.features.ace import MAX_FEATURES, AceFeaturizer, choose_ace
@@ -33,7 +33,7 @@ def alloy() -> Frames:
 
 def by_hand(featurizer: AceFeaturizer, frames: Frames, i: int) -> tuple[np.ndarray, np.ndarray]:
     """Site values and centre weights of one frame."""
-    values = SiteEvaluator(featurizer.basis)(frames, i)
+    values = AceEvaluator(featurizer.basis).site_values(frames, i)
     numbers = frames.numbers[frames.offsets[i] : frames.offsets[i + 1]]
     return values, featurizer.centres[:, [featurizer.basis.elements.index(z) for z in numbers]]
 

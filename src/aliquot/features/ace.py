@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.ace.basis import AceBasis, count_functions
+from aliquot.ace.evaluator import AceEvaluator
 from aliquot.ace.radial import bond_length
-from aliquot.ace.sites import SiteEvaluator
 from aliquot.errors import InputError
 from aliquot.features.pooling import Pooling, pool_atoms
 from aliquot.progress import Progress, silent
@@ -96,7 +96,7 @@ class AceFeaturizer:
         self._check_elements(frames)
         pooled = pool_atoms(
             frames,
-            SiteEvaluator(self.basis),
+            AceEvaluator(self.basis).site_values,
             len(self.basis.functions),
             pooling=self.pooling,
             elements=self.basis.elements,

@@ -8,8 +8,9 @@ from ase import Atoms
 from ase.build import bulk, fcc111, make_supercell, molecule
 
 from aliquot.ace.basis import AceBasis
+from aliquot.ace.evaluator import AceEvaluator
+from aliquot.ace.radial import AgnesiJacobi, ChebExpCos, SBessel
 from aliquot.ace.reference import reference_site_values
-from aliquot.ace.sites import SiteEvaluator
 from aliquot.structures import Frames
 from aliquot.structures.neighbours import neighbours
 
@@ -38,7 +39,7 @@ def cluster(elements: tuple[int, ...], n: int, seed: int) -> Atoms:
 
 
 def values(basis: AceBasis, atoms: Atoms) -> np.ndarray:
-    return SiteEvaluator(basis)(Frames.from_atoms([atoms]), 0)
+    return AceEvaluator(basis).site_values(Frames.from_atoms([atoms]), 0)
 
 
 def assert_close(a: np.ndarray, b: np.ndarray, basis: AceBasis, tolerance: float = 1e-11) -> None:
@@ -130,3 +131,24 @@ def test_functions_pass_smoothly_through_the_cutoff():
     typical = np.abs(at(3.0 + h) - at(3.0)).max() / h
     assert jump < 1e-6 * np.abs(at(3.0)).max()
     assert slope < 1e-2 * typical
+
+
+@pytest.mark.parametrize(
+    "radial", [AgnesiJacobi(envelope=3), ChebExpCos(), ChebExpCos(3.0, 0.3), SBessel()], ids=str
+)
+def test_every_radial_family_agrees_with_the_reference(radial):
+    basis = AceBasis(
+        elements=(13, 22), cutoff=((5.0, 4.4), (4.4, 4.0)), degree=(6, 6, 5), radial=radial, pair_degree=5
+    )
+    atoms = cluster(basis.elements, 9, seed=4)
+    pairs = neighbours(atoms.positions, atoms.cell[:], atoms.pbc, basis.max_cutoff)
+    got = values(basis, atoms)
+    for i in range(len(atoms)):
+        mine = slice(pairs.first[i], pairs.first[i + 1])
+        expected = reference_site_values(
+            basis, int(atoms.numbers[i]), atoms.numbers[pairs.index[mine]], pairs.vectors[mine]
+        )
+        scale = np.maximum(np.abs(expected), 1e-6 * np.abs(expected).max())
+        assert np.all(np.abs(got[i] - expected) < 1e-9 * scale)
+    assert AceBasis.from_dict(basis.to_dict()).hash == basis.hash
+    assert basis.names[0] == "Al(1,pair)"
