@@ -42,7 +42,6 @@ __all__ = ["TIE", "Trace", "first_by_hash", "greedy"]
 TIE = 1e-9
 
 _PART_ROWS = TILE_ROWS // 4  # brought to float64 at a time: small enough for the cache
-_LOWEST = float(np.finfo(np.float64).min)
 _FIRST_EXACT = 4  # candidates first evaluated exactly for a pick, doubled each time
 _FIRST_NEAR = 128  # candidates of the front first brought up to date for a pick, doubled each time
 _FIRST_FAR = 256  # candidates first brought in from outside for a pick, times four each time
@@ -148,6 +147,7 @@ class _Run:
             self.bound[some] = information.gain(self._read(some)) * (1.0 + SLACK)
         self.front = Front(table) if information.bound and table.single_rows else None
         self.newcomers = [every]  # brought up to date since the last pick
+        self.evaluated: list[Indices] = []  # exactly, for this pick
 
     def remaining(self) -> Indices:
         """Candidates that may still be chosen."""
@@ -155,17 +155,20 @@ class _Run:
 
     def settle(self) -> float:
         """Evaluate and widen until the largest gain is certain; return it."""
-        best, evaluate, near, far = -np.inf, _FIRST_EXACT, _FIRST_NEAR, _FIRST_FAR
+        evaluate, near, far = _FIRST_EXACT, _FIRST_NEAR, _FIRST_FAR
         now = self.information.absorbed
+        self.evaluated = [np.array([np.argmax(self.bound)])]
+        best = self._evaluate(self.evaluated[0])
+        open_ = np.flatnonzero(self.bound >= best * (1.0 - TIE))  # only ever shrinks: best rises, bounds fall
         while True:
-            threshold = best * (1.0 - TIE) if best > -np.inf else _LOWEST
-            open_ = np.flatnonzero(self.bound >= threshold)
-            open_ = open_[self.exact[open_] != now]
+            open_ = open_[(self.bound[open_] >= best * (1.0 - TIE)) & (self.exact[open_] != now)]
             if len(open_) == 0:
                 return best
             current = open_ if self.front is None else open_[self.stamp[open_] == now]
             if len(current):
-                best = max(best, self._evaluate(_largest(current, self.bound, evaluate)))
+                some = _largest(current, self.bound, evaluate)
+                best = max(best, self._evaluate(some))
+                self.evaluated.append(some)
                 evaluate *= 2
             elif self.front is not None and len(inside := open_[self.front.holds(open_)]):
                 self._tighten(_largest(inside, self.bound, near))
@@ -178,8 +181,8 @@ class _Run:
 
     def winner(self, best: float) -> tuple[int, float]:
         """Among the exact gains equal to the best, the one of the smallest hash."""
-        tied = np.flatnonzero(self.bound >= best * (1.0 - TIE))  # all exact: settle() left none other
-        pick = first_by_hash(self.table, tied)
+        exact = np.concatenate(self.evaluated)
+        pick = first_by_hash(self.table, exact[self.bound[exact] >= best * (1.0 - TIE)])
         return pick, float(self.bound[pick])
 
     def absorb(self, pick: int, before: Callable[[Blocks], None] | None) -> None:
