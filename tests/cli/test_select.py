@@ -62,6 +62,16 @@ def test_writes_the_chosen_with_their_reasons(pool, silicon_pool):
     assert not left & {tuple(a.positions[1]) for a in chosen}
 
 
+def test_chosen_again_they_carry_only_the_new_signature(pool):
+    assert run("select", pool, "-n", 6, *QUICK).exit_code == 0
+    again = run("select", "selected.xyz", "-n", 2, "--method", "random", "-o", "again.xyz", *QUICK)
+    assert again.exit_code == 0, again.output
+    for rank, atoms in enumerate(read("again.xyz", ":"), start=1):
+        assert atoms.info["aliquot_rank"] == rank
+        assert atoms.info["aliquot_file"] == "selected.xyz"
+        assert "aliquot_gain" not in atoms.info  # chance gains nothing
+
+
 def test_report_is_written_beside(pool):
     result = run("select", pool, "-n", 3, "-o", "out.xyz", *QUICK[:-1])
     assert result.exit_code == 0, result.output
@@ -156,6 +166,9 @@ def test_too_many_are_refused_before_the_work(pool):
         (["pool.xyz", "-n", "2", "-o", "no/where.xyz"], ["no/where.xyz"]),
         (["missing.xyz", "-n", "2"], ["missing.xyz"]),
         (["pool.xyz", "-n", "2", "--method", "magic"], ["magic", "bayes"]),
+        (["missing.xyz", "-n", "2", "--method", "magic"], ["magic"]),  # before anything is read
+        (["pool.xyz", "-n", "2", "--score", "magic"], ["magic", "entropy"]),
+        (["pool.xyz", "-n", "2", "--method", "fps", "--score", "energy"], ["fps", "score"]),
         (["pool.xyz", "-n", "2", "--features", "magic"], ["magic"]),
         (["pool.xyz", "-n", "2", "--pooling", "magic"], ["magic"]),
         (["pool.xyz", "-n", "2", "--type-map", "1:Si"], ["1:Si"]),

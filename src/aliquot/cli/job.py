@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from aliquot.table import Features
 
 __all__ = ["Job", "Outcome", "find_modules_here", "read_usable", "run"]
+
+#: Keys with which chosen frames are signed.
+KEYS = ("aliquot_rank", "aliquot_gain", "aliquot_file", "aliquot_frame")
 
 #: Extensions that ``-o`` understands; no extension means a folder.
 FORMATS = (".xyz", ".extxyz", ".xyz.gz", ".xyz.xz", ".extxyz.gz", ".extxyz.xz", ".traj", ".db", "")
@@ -102,6 +105,7 @@ def run(job: Job, screen: Screen) -> Outcome:
                 f"cannot write {place}: the extension {ending(place)!r} is not one of {', '.join(FORMATS[:-1])};"
                 " a name without extension makes a folder of POSCAR files"
             )
+    _try_method(job)
     timings: dict[str, float] = {}
     with Outputs(force=job.force, inputs=[*job.pool, *job.known]) as outputs:
         places = {"selected": job.out, "record": job.beside(".json")}
@@ -115,10 +119,20 @@ def run(job: Job, screen: Screen) -> Outcome:
             n = _affordable(job, pool, len(exclusions))
             features, known_features = _describe(job, pool, known, progress, timings)
             selection = _choose(job, n, features, known_features, progress)
-        selection = selection.with_notes(*notes).with_timings(**timings)
+        selection = selection.with_notes(*notes, *features.notes).with_timings(**timings)
         _write(staged, selection, pool, features, known, known_features, exclusions)
     files = {what: place for what, place in places.items() if place.exists()}
     return Outcome(selection, pool, known, exclusions, files)
+
+
+def _try_method(job: Job) -> None:
+    """Choose one of one, so that a wrong method or parameter is refused before the long work."""
+    import numpy as np
+
+    from aliquot.selection import select
+    from aliquot.table import Features
+
+    select(Features.from_array(np.ones((1, 1))), 1, method=job.method, seed=job.seed, **job.parameters)
 
 
 def read_usable(
@@ -241,6 +255,8 @@ def signed(chosen: Frames, selection: Selection) -> Frames:
     import numpy as np
 
     files = np.array([chosen.files[f] for f in chosen.file])
+    earlier = {key: column for key, column in chosen.frame_columns.items() if key not in KEYS}
+    chosen = replace(chosen, frame_columns=earlier)  # an earlier selection may have signed them
     chosen = chosen.with_frame_column("aliquot_rank", np.arange(1, len(chosen) + 1))
     if selection.gain is not None:
         chosen = chosen.with_frame_column("aliquot_gain", selection.gain)
