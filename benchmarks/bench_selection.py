@@ -5,8 +5,9 @@ clusters and a spectrum falling as k^-1.5, as descriptors do; *iid* ones are Gau
 lazy engine, in which every candidate is as good as the next. ``floor`` is 2 N d n flops at the rate of a float64
 matrix product measured just before each case; ``passes`` counts rows read over rows in the pool. Each peer runs
 once. Peers: FPS of scikit-matter (a float64 copy of the table, as it makes itself); greedy log-det with all
-candidates updated at every pick (pivoted Cholesky of the kernel, numpy). Those that are not installed, or that
-would take more than a few minutes, are left out.
+candidates updated at every pick (pivoted Cholesky of the kernel, numpy), whose differences lose all digits, and
+whose picks go astray, once there are more picks than features. Those that are not installed, or that would take
+more than a few minutes, are left out.
 
 ``--large`` adds 200,000 × 668 with 1,000 picks (3 GB of memory).
 """

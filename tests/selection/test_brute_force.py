@@ -211,3 +211,18 @@ def test_covering_radius_is_within_twice_the_best(small_pool: Features, n: int, 
 def test_other_scores_have_no_certificate(pool_of: Maker) -> None:
     assert select(pool_of("random"), 5, score="energy").certificate is None
     assert select(pool_of("random"), 5, method="random").certificate is None
+
+
+@pytest.mark.parametrize("kind", ["random", "clustered", "offset", "float32"])
+def test_default_prior_beyond_the_rank_is_exact(kind: str, pool_of: Maker) -> None:
+    """The default prior is 12 orders below the data: only a factor made by orthogonal steps can judge."""
+    pool = pool_of(kind, n=400, d=24)
+    answer = select(pool, 80, sensitivity=False)
+    x, precision = pool.weight[:, None] * scaled(pool), float(answer.recipe["precision"])
+    root, picks = np.sqrt(precision) * np.eye(24), list[int]()
+    for _ in range(80):
+        R = np.linalg.qr(np.vstack((root, x[picks])), mode="r")
+        h = np.square(np.linalg.solve(R.T, x.T)).sum(axis=0)
+        h[picks] = -1.0
+        picks.append(int(np.argmax(h)))
+    assert answer.index.tolist() == picks
