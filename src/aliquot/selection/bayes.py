@@ -194,13 +194,13 @@ def _suggested_stop(std: list[float], noise: list[float]) -> SuggestedStop | Non
     for k, (s, e) in enumerate(zip(std, noise, strict=True)):
         if s < e:
             reason = (
-                f"pick {k + 1} was predicted to within {s:.3g} before it was made, less than the stated noise"
-                f" {e:.3g} of its label: {k} picks are worth making"
+                f"pick {k + 1} was already predicted better than its label would be known"
+                f" (standard deviation {s:.3g}, noise {e:.3g}): {k} picks are worth making"
             )
             return SuggestedStop(k, s, e, reason)
     reason = (
-        f"the last of {len(std)} picks was predicted to within {std[-1]:.3g}, more than the stated noise"
-        f" {noise[-1]:.3g} of its label: every pick was worth making"
+        f"the last of {len(std)} picks was still predicted {std[-1] / noise[-1]:.2g} times less well than its label"
+        f" would be known (standard deviation {std[-1]:.3g}, noise {noise[-1]:.3g}): every pick was worth making"
     )
     return SuggestedStop(None, std[-1], noise[-1], reason)
 
