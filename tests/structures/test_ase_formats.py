@@ -26,7 +26,9 @@ def _copper(n: int = 3) -> list[Atoms]:
     for i in range(n):
         atoms = bulk("Cu", cubic=True)
         atoms.rattle(0.1, rng=rng)
-        atoms.info.update(config_type="bulk", REF_energy=float(i), dipole=np.array([1.0, 2, 3]), words=["a", "b"])
+        atoms.info.update(
+            config_type="bulk", REF_energy=float(i), dipole=np.array([1.0, 2, 3]), words=["a", "b"]
+        )
         atoms.arrays["REF_forces"] = rng.normal(size=(4, 3))
         atoms.arrays["born"] = rng.normal(size=(4, 3, 3))
         atoms.set_tags([1, 2, 3, 4])
@@ -56,6 +58,20 @@ def test_from_atoms_and_back() -> None:
         assert np.array_equal(back.get_momenta(), atoms.get_momenta())
         assert np.array_equal(back.get_tags(), atoms.get_tags())
     assert_same(frames, Frames.from_atoms(frames.to_atoms()))
+
+
+def test_atoms_share_nothing_with_frames(tmp_path: Path) -> None:
+    images = _copper(2)
+    images[0].info["odd"] = np.arange(3)
+    images[1].info["odd"] = np.arange(4)
+    write(tmp_path / "a.xyz", Frames.from_atoms(images))
+    frames = read(tmp_path / "a.xyz")
+    for atoms in frames.to_atoms():
+        atoms.positions += 1.0
+        atoms.info["odd"][0] = 7
+        atoms.info["dipole"][0] = 7
+        atoms.arrays["REF_forces"][:] = 7
+    assert_same(frames, read(tmp_path / "a.xyz"))
 
 
 def test_keys_that_clash_with_results_are_both_kept() -> None:
@@ -124,7 +140,9 @@ def test_labels_of_ase_trajectories(tmp_path: Path) -> None:
     frames = read(tmp_path / "a.traj")
     assert frames.energy.counts() == {"REF_energy": 2}
     assert np.array_equal(frames.frame_columns["energy"].values, [a.get_potential_energy() for a in images])
-    assert np.array_equal(frames.atom_columns["forces"].values, np.concatenate([a.get_forces() for a in images]))
+    assert np.array_equal(
+        frames.atom_columns["forces"].values, np.concatenate([a.get_forces() for a in images])
+    )
 
 
 def test_damaged_trajectory(tmp_path: Path) -> None:
@@ -139,7 +157,7 @@ def test_damaged_trajectory(tmp_path: Path) -> None:
 
 
 def test_poscar_and_xdatcar(tmp_path: Path) -> None:
-    images = [a for a in _copper(3)]
+    images = _copper(3)
     for atoms in images:
         atoms.calc = None
     ase.io.write(tmp_path / "POSCAR", images[0], format="vasp")
@@ -194,7 +212,9 @@ def test_unfinished_vasp_runs(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_poscars(labelled: Callable[..., list[Atoms]], tmp_path: Path) -> None:
-    images = [Atoms("SiOSi", [(0, 0, 0), (1.6, 0, 0), (3.2, 0, 0)], cell=[9, 9, 9], pbc=True) for _ in range(3)]
+    images = [
+        Atoms("SiOSi", [(0, 0, 0), (1.6, 0, 0), (3.2, 0, 0)], cell=[9, 9, 9], pbc=True) for _ in range(3)
+    ]
     for i, atoms in enumerate(images):
         atoms.positions += 0.01 * i
         atoms.info["config_type"] = "../../evil name"
@@ -259,7 +279,7 @@ def test_truncated_lammps_dump(text_file: Callable[..., Path]) -> None:
     whole = SNAPSHOT.format(step=0, z=0.0)
     short = "".join(whole.splitlines(keepends=True)[:-1])
     path = text_file(whole + short + whole, "md.dump")
-    with pytest.raises(FrameError, match="frame 1: .*3 atoms are announced, 2 follow; it is truncated"):
+    with pytest.raises(FrameError, match=r"frame 1: .*3 atoms are announced, 2 follow; it is truncated"):
         read(path, type_map={1: "Si", 2: "O"})
     loaded = load(path, type_map={1: "Si", 2: "O"}, on_error="skip")
     assert loaded.frames.frame.tolist() == [0, 2]
@@ -347,7 +367,8 @@ VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
  <structure name="initialpos"><crystal><varray name="basis"><v>4 0 0</v><v>0 4 0</v><v>0 0 4</v></varray></crystal>
   <varray name="positions"><v>0 0 0</v><v>0 0 0.25</v></varray></structure>
  <calculation>
-  <scstep><energy><i name="e_fr_energy">-6.5</i><i name="e_wo_entrp">-6.5</i><i name="e_0_energy">-6.5</i></energy></scstep>
+  <scstep><energy><i name="e_fr_energy">-6.5</i><i name="e_wo_entrp">-6.5</i>
+   <i name="e_0_energy">-6.5</i></energy></scstep>
   <structure><crystal><varray name="basis"><v>4 0 0</v><v>0 4 0</v><v>0 0 4</v></varray></crystal>
    <varray name="positions"><v>0 0 0</v><v>0 0 0.25</v></varray></structure>
   <varray name="forces"><v>0 0 0.25</v><v>0 0 -0.25</v></varray>

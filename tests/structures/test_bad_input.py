@@ -21,7 +21,10 @@ BAD = {
     "one line short": (GOOD.replace("4\n", "5\n", 1), "5 atoms are announced, 4 lines follow"),
     "two lines short": (GOOD.replace("4\n", "6\n", 1), "6 atoms are announced, 4 lines follow"),
     "swallows a frame": (GOOD.replace("4\n", "10\n", 1), "10 atoms are announced, 4 lines follow"),
-    "absurd count": (GOOD.replace("4\n", "99999999999\n", 1), "99999999999 atoms are announced, 4 lines follow"),
+    "absurd count": (
+        GOOD.replace("4\n", "99999999999\n", 1),
+        "99999999999 atoms are announced, 4 lines follow",
+    ),
     "too many lines": (GOOD.replace("4\n", "3\n", 1), "3 atoms are announced, 4 lines follow"),
     "no atoms": ("0\nREF_energy=1\n", "has no atoms"),
     "garbage": ("these lines\nare no frame\n", "expected the number of atoms, found 'these lines'"),
@@ -31,15 +34,33 @@ BAD = {
     "nan position": (GOOD.replace("6.0\n", "nan\n"), "position of atom 2 is not finite: [0.0, 0.0, nan]"),
     "inf position": (GOOD.replace("6.0\n", "inf\n"), "position of atom 2 is not finite: [0.0, 0.0, inf]"),
     "stars": (GOOD.replace("6.0\n", "******\n"), "pos of atom 2 is not a number: '0.0 0.0 ******'"),
-    "unknown element": (GOOD.replace("Si 0.0 0.0 6.0", "Xx 0.0 0.0 6.0"), "atom 2 is 'Xx', which is no chemical element"),
-    "no volume": (GOOD.replace("0 0 20\"", "0 0 0\""), "the periodic axes abc span no volume"),
-    "flat cell": (GOOD.replace("20 0 0 0 20 0 0 0 20", "20 0 0 0 20 0 20 20 0"), "the periodic axes abc span no volume"),
+    "unknown element": (
+        GOOD.replace("Si 0.0 0.0 6.0", "Xx 0.0 0.0 6.0"),
+        "atom 2 is 'Xx', which is no chemical element",
+    ),
+    "no volume": (GOOD.replace('0 0 20"', '0 0 0"'), "the periodic axes abc span no volume"),
+    "flat cell": (
+        GOOD.replace("20 0 0 0 20 0 0 0 20", "20 0 0 0 20 0 20 20 0"),
+        "the periodic axes abc span no volume",
+    ),
     "short lattice": (GOOD.replace("20 0 0 0 20 0 0 0 20", "20 0 0 0 20"), "Lattice is not nine numbers"),
     "nan lattice": (GOOD.replace("20 0 0 0 20 0 0 0 20", "20 0 0 0 nan 0 0 0 20"), "the cell is not finite"),
-    "overlap": (GOOD.replace("Si 0.0 0.0 6.0", "Si 0.0 0.3 3.0"), "atoms 1 (Si) and 2 (Si) are 0.3 Å apart; less than 0.777 Å"),
-    "image overlap": (GOOD.replace("Si 0.0 0.0 6.0", "Si 0.0 0.0 19.5"), "atoms 0 (Si) and 2 (Si) are 0.5 Å apart"),
-    "text label": (GOOD.replace("REF_energy=1.5", "REF_energy=low"), "label REF_energy is not numeric: 'low'"),
-    "vector label": (GOOD.replace("REF_energy=1.5", 'REF_energy="1 2"'), "label REF_energy has shape (2,), expected ()"),
+    "overlap": (
+        GOOD.replace("Si 0.0 0.0 6.0", "Si 0.0 0.3 3.0"),
+        "atoms 1 (Si) and 2 (Si) are 0.3 Å apart; less than 0.777 Å",
+    ),
+    "image overlap": (
+        GOOD.replace("Si 0.0 0.0 6.0", "Si 0.0 0.0 19.5"),
+        "atoms 0 (Si) and 2 (Si) are 0.5 Å apart",
+    ),
+    "text label": (
+        GOOD.replace("REF_energy=1.5", "REF_energy=low"),
+        "label REF_energy is not numeric: 'low'",
+    ),
+    "vector label": (
+        GOOD.replace("REF_energy=1.5", 'REF_energy="1 2"'),
+        "label REF_energy has shape (2,), expected ()",
+    ),
     "bad properties": (GOOD.replace("pos:R:3", "pos:R"), "Properties=species:S:1:pos:R is not a list"),
     "no positions": (GOOD.replace("pos:R:3", "velo:R:3"), "has no column pos:R:3"),
     "no species": (GOOD.replace("species:S:1", "name:S:1"), "has no column species:S:1"),
@@ -77,10 +98,12 @@ def test_skips_it_and_nothing_else(
     assert loaded.frames.frame.tolist() == [0, 1, 3, 4, 5]
     assert [e.frame for e in loaded.exclusions] == [2]
     assert problem in loaded.exclusions[0].problem
-    assert np.array_equal(loaded.frames.positions, np.tile(read(text_file(GOOD, "one.xyz")).positions, (5, 1)))
+    assert np.array_equal(
+        loaded.frames.positions, np.tile(read(text_file(GOOD, "one.xyz")).positions, (5, 1))
+    )
 
 
-def _small_blocks(chunk: int):  # noqa: ANN202
+def _small_blocks(chunk: int):
     from aliquot.structures.framing import blocks
 
     return lambda read, **kw: blocks(read, **{**kw, "chunk": chunk})
@@ -98,7 +121,7 @@ def test_every_bad_frame_at_once(text_file: Callable[..., Path]) -> None:
 @pytest.mark.parametrize("kept", [1, 2, 3, 30, 80, 100, 120, len(GOOD) - 6])
 def test_truncated(kept: int, text_file: Callable[..., Path]) -> None:
     path = text_file(GOOD * 2 + GOOD[:kept])
-    with pytest.raises(FrameError, match="frame 2: (the file ends after|atom . has 3 columns)"):
+    with pytest.raises(FrameError, match=r"frame 2: (the file ends after|atom . has 3 columns)"):
         read(path)
     loaded = load(path, on_error="skip")
     assert loaded.frames.frame.tolist() == [0, 1]
@@ -130,9 +153,9 @@ def test_empty_file(name: str, text_file: Callable[..., Path]) -> None:
 
 def test_blank_file(text_file: Callable[..., Path]) -> None:
     path = text_file("\n \n\n")
-    with pytest.raises(FrameError, match="holds no frames: it is empty"):
+    with pytest.raises(FrameError, match=r"holds no frames: it is empty"):
         read(path)
-    with pytest.raises(FrameError, match="holds no frames: it is empty"):
+    with pytest.raises(FrameError, match=r"holds no frames: it is empty"):
         FrameIndex.build(path)
 
 

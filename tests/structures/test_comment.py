@@ -91,13 +91,17 @@ VALUES = st.one_of(
     FLOATS,
     INTEGERS,
     st.booleans(),
-    st.sampled_from(["T", "nan", "1 2", "_JSON 3", "-0", "a=b", '"', "\\", "é ü", "[1]", "{x}", "1,2", " a ", "inf"]),
+    st.sampled_from(
+        ["T", "nan", "1 2", "_JSON 3", "-0", "a=b", '"', "\\", "é ü", "[1]", "{x}", "1,2", " a ", "inf"]
+    ),
     hnp.arrays(np.float64, hnp.array_shapes(max_dims=3, max_side=4)),
     hnp.arrays(np.int64, hnp.array_shapes(max_dims=2, max_side=9)),
     hnp.arrays(np.bool_, hnp.array_shapes(max_dims=2, max_side=4)),
 )
 KEYS = st.one_of(
-    st.sampled_from(["REF_energy", "virial", "stress", "uid", "a b", 'q"k', "x=y", "Über", "b\\c", "9lives", "a,b"]),
+    st.sampled_from(
+        ["REF_energy", "virial", "stress", "uid", "a b", 'q"k', "x=y", "Über", "b\\c", "9lives", "a,b"]
+    ),
     st.text(st.characters(blacklist_categories=("C", "Z")), min_size=1, max_size=8),
 )
 

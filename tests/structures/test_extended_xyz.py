@@ -187,7 +187,9 @@ def test_every_key_survives(labelled: Callable[..., list[Atoms]], tmp_path: Path
     images[0].info.update(flag=True, count=3, name="a b", quote='he said "x = y"', back="C:\\x\\", text="12")
     images[1].info.update(flag=2, matrix=np.arange(6.0).reshape(2, 3), only_here=None, unicode="Ångström é")
     images[2].info.update(nested={"a": [1, {"b": None}]}, words=["x", "y z"], one=np.array([3]))
-    images[3].info.update({"odd key": 1.5, "pbc": "reserved", "Lattice": 3, "line\nbreak": "a\nb", "": "empty"})
+    images[3].info.update(
+        {"odd key": 1.5, "pbc": "reserved", "Lattice": 3, "line\nbreak": "a\nb", "": "empty"}
+    )
     images[0].arrays["tag"] = np.arange(len(images[0]))
     images[1].arrays["tag"] = np.full((len(images[1]), 2), 0.1)
     images[2].arrays["site name"] = np.array(["a b", "", "c", "d:e"] * 2)

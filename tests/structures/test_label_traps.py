@@ -64,10 +64,15 @@ def test_forces_of_fixed_atoms_are_kept(tmp_path: Path) -> None:
 
 def test_explicit_keys_win_and_are_reported(text_file: Callable[..., Path]) -> None:
     """Where several levels of theory stand side by side the explicit key is the label, and the user is told."""
+
     def frame(comment: str) -> str:
         return f"1\nProperties=species:S:1:pos:R:3:forces:R:3:REF_forces:R:3 {comment}\nH 0 0 0 1 1 1 2 2 2\n"
 
-    both, plain, dft = frame("energy=1.0 REF_energy=2.0"), frame("energy=3.0"), frame("dft_energy=4.0 energy=5.0")
+    both, plain, dft = (
+        frame("energy=1.0 REF_energy=2.0"),
+        frame("energy=3.0"),
+        frame("dft_energy=4.0 energy=5.0"),
+    )
     loaded = load(text_file(both + plain + dft + plain))
     frames = loaded.frames
     assert frames.energy.values.tolist() == [2.0, 3.0, 4.0, 3.0]

@@ -18,8 +18,7 @@ from aliquot.structures.similar import near_duplicates
 def _random_cell(rng: np.random.Generator, n: int, size: float) -> Atoms:
     cell = size * (np.eye(3) + rng.uniform(-0.45, 0.45, (3, 3)))
     pbc = rng.random(3) < 0.7
-    atoms = Atoms(rng.choice(["H", "O", "Cs"], n), rng.uniform(-1, 2, (n, 3)) @ cell, cell=cell, pbc=pbc)
-    return atoms
+    return Atoms(rng.choice(["H", "O", "Cs"], n), rng.uniform(-1, 2, (n, 3)) @ cell, cell=cell, pbc=pbc)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -94,14 +93,21 @@ def _brute_force(frames: Frames, tolerance: float) -> set[tuple[int, int]]:
 def test_near_duplicates_are_those_of_all_pairs(tolerance: float) -> None:
     rng = np.random.default_rng(2)
     images: list[Atoms] = []
-    for base in (bulk("Si"), bulk("Si", cubic=True), bulk("NaCl", "rocksalt", a=5.6), Atoms("H2", [(0, 0, 0), (0, 0, 0.7)])):
+    for base in (
+        bulk("Si"),
+        bulk("Si", cubic=True),
+        bulk("NaCl", "rocksalt", a=5.6),
+        Atoms("H2", [(0, 0, 0), (0, 0, 0.7)]),
+    ):
         for _ in range(6):
             atoms = base.copy()
             atoms.rattle(0.15, rng=rng)
             for _ in range(3):
                 copy = atoms.copy()
                 copy.set_cell(copy.cell + rng.uniform(-0.9, 0.9, (3, 3)) * tolerance * copy.pbc[:, None])
-                copy.positions += rng.uniform(-1, 1, copy.positions.shape) * tolerance * rng.choice([0.1, 0.5, 1.0])
+                copy.positions += (
+                    rng.uniform(-1, 1, copy.positions.shape) * tolerance * rng.choice([0.1, 0.5, 1.0])
+                )
                 if copy.pbc.any():
                     copy.positions += rng.integers(-2, 3, copy.positions.shape) @ copy.cell.array
                 images.append(copy)

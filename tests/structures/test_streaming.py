@@ -35,7 +35,9 @@ def test_batches_are_the_whole(
     pool: Path, chunk: int, batch_frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = read(pool)
-    monkeypatch.setattr("aliquot.structures.reading.blocks", lambda r, **kw: blocks(r, **{**kw, "chunk": chunk}))
+    monkeypatch.setattr(
+        "aliquot.structures.reading.blocks", lambda r, **kw: blocks(r, **{**kw, "chunk": chunk})
+    )
     batches = [b.frames for b in iter_batches(pool, batch_frames=batch_frames)]
     assert max(map(len, batches)) <= batch_frames
     assert_same(whole, Frames.concatenate(batches))
@@ -44,7 +46,9 @@ def test_batches_are_the_whole(
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "long.xyz"
-    frame = frame_text(200, 'Lattice="9 0 0 0 9 0 0 0 900" Properties=species:S:1:pos:R:3:f:R:3', extra=" 1 2 3")
+    frame = frame_text(
+        200, 'Lattice="9 0 0 0 9 0 0 0 900" Properties=species:S:1:pos:R:3:f:R:3', extra=" 1 2 3"
+    )
     with path.open("w") as out:
         for _ in range(40):
             out.write(frame * 100)
@@ -68,7 +72,9 @@ def test_packed_files(ending: str, pack: Callable[[bytes], bytes], pool: Path, o
     packed = pool.with_name(f"pool.xyz{ending}")
     text = pool.read_bytes()
     half = len(text) // 2
-    packed.write_bytes(pack(text[:half]) + pack(text[half:]))  # members one after another, as gzip and xz allow
+    packed.write_bytes(
+        pack(text[:half]) + pack(text[half:])
+    )  # members one after another, as gzip and xz allow
     assert_same(read(pool), read(packed))
     assert not list(own_cache.iterdir())  # reading through unpacks nothing to disk
     index = FrameIndex.build(packed)
@@ -142,13 +148,18 @@ def test_progress_is_told(pool: Path) -> None:
     assert told[-1] == ("reading", pool.stat().st_size, pool.stat().st_size)
 
 
-TEXT = (frame_text(3, "Properties=species:S:1:pos:R:3:f:R:1:t:S:1 REF_energy=1.5", extra=" 1.0 a") * 3).encode()
+TEXT = (
+    frame_text(3, "Properties=species:S:1:pos:R:3:f:R:1:t:S:1 REF_energy=1.5", extra=" 1.0 a") * 3
+).encode()
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.tuples(st.integers(0, len(TEXT) - 1), st.one_of(st.binary(max_size=3), st.sampled_from([b"\n", b"", b"9"]))),
+        st.tuples(
+            st.integers(0, len(TEXT) - 1),
+            st.one_of(st.binary(max_size=3), st.sampled_from([b"\n", b"", b"9"])),
+        ),
         min_size=1,
         max_size=6,
     )

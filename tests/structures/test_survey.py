@@ -88,7 +88,14 @@ def test_survey_of_nothing_and_of_broken_frames() -> None:
 def test_inspect_prints_tables(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, _pool(tmp_path), env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    for text in ("23 frames, 89 atoms", "[red]odd[/red]", "REF_energy: 23", "Suspicious frames: 5", "a.xyz#0", "REF_forces"):
+    for text in (
+        "23 frames, 89 atoms",
+        "[red]odd[/red]",
+        "REF_energy: 23",
+        "Suspicious frames: 5",
+        "a.xyz#0",
+        "REF_forces",
+    ):
         assert text in result.output
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -84,7 +84,9 @@ def inspect_command(
 
 
 def _draw(screen: Screen, found: Survey, shown: int | None) -> None:
-    screen.say(f"{found.n_frames} frames, {found.n_atoms} atoms in {len(found.files)} files")
+    names = _short_names(found.files)
+    files = "1 file" if len(found.files) == 1 else f"{len(found.files)} files"
+    screen.say(f"{found.n_frames} frames, {found.n_atoms} atoms in {files}")
     for title, first, counts in (
         ("Files", "file", found.files),
         ("Elements", "element", found.elements),
@@ -99,39 +101,63 @@ def _draw(screen: Screen, found: Survey, shown: int | None) -> None:
         for name, label in found.labels.items()
     ]
     _table(screen, "Labels", ("label", "keys and frames they serve", "frames without"), labels, None)
-    ranges = [_range(*_UNITS[name], values) for name, values in found.ranges.items()]
-    ranges += [_range(f"shortest {pair}", "Å", values) for pair, values in found.shortest.items()]
+    ranges = [_range(*_UNITS[name], values, names) for name, values in found.ranges.items()]
+    ranges += [_range(f"shortest {pair}", "Å", values, names) for pair, values in found.shortest.items()]
     _table(screen, "Ranges", ("quantity", "unit", "smallest", "in", "mean", "largest", "in"), ranges, None)
     other = [(f"per frame: {k}", str(n)) for k, n in found.frame_keys.items()]
     other += [(f"per atom: {k}", str(n)) for k, n in found.atom_keys.items()]
     _table(screen, "Keys", ("key", "frames"), other, shown)
-    _draw_findings(screen, found, shown)
+    _draw_findings(screen, found, names, shown)
+    for note in found.notes:
+        screen.say(f"Note: {note}")
 
 
-def _draw_findings(screen: Screen, found: Survey, shown: int | None) -> None:
-    atoms = [(a.element, a.at, "" if a.energy is None else f"{a.energy:.6f}") for a in found.isolated_atoms]
+def _draw_findings(screen: Screen, found: Survey, names: Mapping[str, str], shown: int | None) -> None:
+    atoms = [
+        (a.element, _at(a.at, names), "" if a.energy is None else f"{a.energy:.6f}")
+        for a in found.isolated_atoms
+    ]
     _table(screen, "Isolated atoms", ("element", "frame", "energy (eV)"), atoms, shown)
     for title, groups in (
         ("Exact duplicates", found.exact_duplicates),
         ("Near duplicates", found.near_duplicates),
     ):
         spare = sum(len(g) - 1 for g in groups)
-        rows = [(g[0], str(len(g) - 1), _listed(g[1:])) for g in groups]
+        rows = [(_at(g[0], names), str(len(g) - 1), _listed([_at(x, names) for x in g[1:]])) for g in groups]
         _table(screen, f"{title}: {spare} frames", ("frame", "others", "which"), rows, shown)
+        if not rows:
+            screen.say(f"{title}: none")
     for title, frames in (("Suspicious frames", found.suspicious), ("Left out", found.exclusions)):
-        rows = [(e.file, "" if e.frame < 0 else str(e.frame), e.problem) for e in frames]
+        rows = [
+            (names.get(e.file, e.file) or e.file, "" if e.frame < 0 else str(e.frame), e.problem)
+            for e in frames
+        ]
         _table(screen, f"{title}: {len(rows)}", ("file", "frame", "what was found"), rows, shown)
-    for note in found.notes:
-        screen.say(f"Note: {note}")
+        if not rows:
+            screen.say(f"{title}: none")
+
+
+def _short_names(files: Mapping[str, int]) -> dict[str, str]:
+    """Names that tell the files apart in a table: none for a single file, without folders where that is enough."""
+    last = [Path(file).name for file in files]
+    if len(last) == 1:
+        return dict.fromkeys(files, "")
+    return dict(zip(files, last if len(set(last)) == len(last) else files, strict=True))
+
+
+def _at(name: str, names: Mapping[str, str]) -> str:
+    """``file#frame`` with the short name of the file."""
+    file, _, frame = name.rpartition("#")
+    return f"{names.get(file, file)}#{frame}"
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _range(name: str, unit: str, values: Range) -> tuple[str, ...]:
-    numbers = (f"{values.smallest:.6g}", f"{values.mean:.6g}", f"{values.largest:.6g}")
-    return name, unit, numbers[0], values.smallest_at, numbers[1], numbers[2], values.largest_at
+def _range(name: str, unit: str, values: Range, names: Mapping[str, str]) -> tuple[str, ...]:
+    smallest, mean, largest = (f"{x:.6g}" for x in (values.smallest, values.mean, values.largest))
+    return name, unit, smallest, _at(values.smallest_at, names), mean, largest, _at(values.largest_at, names)
 
 
 def _table(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aliquot.errors import InputError
 from aliquot.structures.elements import type_numbers
@@ -151,9 +151,14 @@ def _xdatcar(path: Path) -> Iterator[Atoms | str]:
             if len(coordinates) < n_atoms:
                 raise ValueError(f"{n_atoms} atoms are announced, {len(coordinates)} follow; it is truncated")
             text = "".join([*header, line, *coordinates])
-            yield read_vasp_xdatcar(io.StringIO(text), index=0)
+            yield _first(read_vasp_xdatcar(cast(Any, io.StringIO(text)), index=0))
         except (ValueError, IndexError, KeyError, TypeError) as error:
             yield f"not a whole configuration: {error}"
+
+
+def _first(images: Any) -> Atoms:
+    """One structure of what an ASE reader gives: a list, or the structure itself."""
+    return images[0] if isinstance(images, list) else images
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -186,12 +191,7 @@ def _database(path: Path) -> Iterator[Atoms]:
 
 def _lammps_dump(path: Path, type_map: Mapping[int, str] | None) -> Iterator[Atoms | str]:
     for text in _snapshots(path):
-        try:
-            yield _snapshot(text, type_map, path)
-        except InputError:
-            raise
-        except (ValueError, RuntimeError, IndexError, KeyError, TypeError) as error:
-            yield f"not a whole LAMMPS snapshot: {error}"
+        yield _snapshot(text, type_map, path)
 
 
 def _snapshots(path: Path) -> Iterator[str]:
@@ -212,7 +212,16 @@ def _snapshots(path: Path) -> Iterator[str]:
             held = held[cuts[-1] :] if cuts else held
 
 
-def _snapshot(text: str, type_map: Mapping[int, str] | None, path: Path) -> Atoms:
+def _snapshot(text: str, type_map: Mapping[int, str] | None, path: Path) -> Atoms | str:
+    try:
+        return _whole_snapshot(text, type_map, path)
+    except InputError:
+        raise
+    except (ValueError, RuntimeError, IndexError, KeyError, TypeError) as error:
+        return f"not a whole LAMMPS snapshot: {error}"
+
+
+def _whole_snapshot(text: str, type_map: Mapping[int, str] | None, path: Path) -> Atoms:
     from ase.io.lammpsrun import read_lammps_dump_text
 
     columns = re.search(r"^ITEM: ATOMS (.*)$", text, re.MULTILINE)
@@ -228,7 +237,7 @@ def _snapshot(text: str, type_map: Mapping[int, str] | None, path: Path) -> Atom
         raise InputError(
             f"{path} names atom types, not elements; say which is which, e.g. --type-map 1=Si,2=O"
         )
-    atoms = read_lammps_dump_text(io.StringIO(text), index=-1, **options)
+    atoms = _first(read_lammps_dump_text(io.StringIO(text), index=-1, **options))
     if len(atoms) != int(announced.group(1)):
         raise ValueError(f"{announced.group(1)} atoms are announced, {len(atoms)} follow; it is truncated")
     if (atoms.numbers == 0).any():
@@ -253,7 +262,7 @@ def _lammps_data(path: Path, type_map: Mapping[int, str] | None) -> Atoms | str:
         )
     numbers = type_numbers(dict(type_map)) if type_map else None
     try:
-        return read_lammps_data(io.StringIO(text), Z_of_type=numbers)
+        return _first(read_lammps_data(io.StringIO(text), Z_of_type=numbers))
     except KeyError as error:
         raise InputError(f"{path}: atom type {error.args[0]} is not in the type map") from None
     except (ValueError, IndexError, UnboundLocalError, StopIteration) as error:

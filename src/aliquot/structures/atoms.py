@@ -10,6 +10,7 @@ frame key ``ase_constraints``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -99,7 +100,7 @@ def _plain(value: Any) -> Any:
         flat = all(type(v) in (int, float) for v in value) or all(type(v) is bool for v in value)
         return np.array(value) if flat else list(value)
     if type(value).__name__ == "Spacegroup":
-        return value.symbol
+        return str(getattr(value, "symbol", value))
     return value
 
 
@@ -186,7 +187,7 @@ def to_atoms(frames: Frames) -> list[Atoms]:
                     f"{frames.ids_name(i)}: the per-atom key {name} clashes with ASE's; rename it"
                 )
             atoms.set_array(name, np.asarray(value))
-        info = frame_values(frames.frame_columns, i)
+        info = deepcopy(frame_values(frames.frame_columns, i))
         _constrain(atoms, info)
         if isinstance(info.get(_ORIGIN), np.ndarray) and info[_ORIGIN].shape == (3,):
             atoms.set_celldisp(info.pop(_ORIGIN))

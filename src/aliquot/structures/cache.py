@@ -1,7 +1,7 @@
-"""Where does aliquot keep what can be made again: unpacked files, byte indices, features?
+"""Where is kept what can be made again (unpacked files, byte indices)? In one folder per user.
 
-In one folder per user: ``ALIQUOT_CACHE`` if set, else the platform's place for caches. Nothing is ever put
-beside the user's files. Deleting the folder costs time and nothing else.
+The folder is ``ALIQUOT_CACHE`` if set, else the platform's place for caches. Nothing is ever put beside the user's
+files. Deleting the folder costs time and nothing else.
 """
 
 from __future__ import annotations

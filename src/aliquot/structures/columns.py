@@ -1,4 +1,4 @@
-"""How do the values that many frames have under one key become one column?
+"""How do the values that many frames have under one key become one column? Without changing any.
 
 Values of one type and shape become a flat array; anything else an object array with one entry per frame. No
 value changes on the way: integers join reals only where a double holds them exactly.

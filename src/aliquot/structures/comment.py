@@ -1,4 +1,4 @@
-"""Which keys and values does the comment line of an extended-XYZ frame hold, and how is one written?
+"""Which keys and values does a comment line of extended XYZ hold, and how is one written? As ASE reads it.
 
 The grammar is what files in the field contain rather than what one standard says: ``key=value`` pairs with
 values bare, in quotes, in braces or in brackets; numbers, logicals, vectors, matrices, text, and ``_JSON …``
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +22,10 @@ LOGICALS: Final = {
     **dict.fromkeys(("T", "True", "true", "TRUE"), True),
     **dict.fromkeys(("F", "False", "false", "FALSE"), False),
 }
+
+#: Items seen before: the same lattice, columns and tags stand in frame after frame.
+_MEMORY: Final[dict[tuple[str, ...], tuple[str, Any]]] = {}
+_MOST_REMEMBERED: Final = 4096
 
 _NOT_FINITE: Final = frozenset({"nan", "inf", "infinity"})
 
@@ -50,6 +53,7 @@ _REAL = re.compile(
     re.IGNORECASE,
 )
 _POINTED = re.compile(r"[+-]?[0-9]+\.[0-9]+\Z")
+_decode_json = json.JSONDecoder().raw_decode
 _ESCAPED = re.compile(r"\\([\"'\\])")
 _BARE_VALUE = re.compile(r"[\w.:/+@%-]+\Z")
 _BARE_KEY = re.compile(r"[A-Za-z_][\w.:/+@%-]*\Z")
@@ -77,25 +81,47 @@ def parse_comment(text: str) -> dict[str, Any]:
         prose = text.strip()
         return {"comment": prose} if prose else {}
     items: dict[str, Any] = {}
-    for key, quoted_key, odd_key, equals, double, single, group, bare in _ITEM.findall(text):
-        name = key or odd_key or _ESCAPED.sub(r"\1", quoted_key)
-        if not equals:
-            items[name] = True
-        elif group:
-            items[name] = _parse_group(group)
-        elif bare.startswith('"'):
-            raise ValueError(f"the quote in {name}={bare}… is never closed")
-        else:
-            value = double or single or bare
-            if "\\" in value and not bare:
-                value = _ESCAPED.sub(r"\1", value)
-            items[name] = _parse_keyed(name, value)
+    for raw in _ITEM.findall(text):
+        item = _MEMORY.get(raw)
+        if item is None:
+            item = _parse_item(*raw)
+            _remember(raw, item)
+        items[item[0]] = item[1]
     return items
+
+
+def _remember(raw: tuple[str, ...], item: tuple[str, Any]) -> None:
+    """Keep an item that other frames may have too; its value will be shared, so it must not change."""
+    value = item[1]
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        value.setflags(write=False)
+    elif not isinstance(value, str | bool):
+        return
+    if len(_MEMORY) >= _MOST_REMEMBERED:
+        _MEMORY.clear()
+    _MEMORY[raw] = item
+
+
+def _parse_item(
+    key: str, quoted_key: str, odd_key: str, equals: str, double: str, single: str, group: str, bare: str
+) -> tuple[str, Any]:
+    """Key and value of one match of :data:`_ITEM`."""
+    name = key or odd_key or _ESCAPED.sub(r"\1", quoted_key)
+    if not equals:
+        return name, True
+    if group:
+        return name, _parse_group(group)
+    if bare.startswith('"'):
+        raise ValueError(f"the quote in {name}={bare[:40]}… is never closed")
+    value = double or single or bare
+    if "\\" in value and not bare:
+        value = _ESCAPED.sub(r"\1", value)
+    return name, _parse_keyed(name, value)
 
 
 def _parse_keyed(key: str, text: str) -> Any:
     """The value of a text, where the key has a say in it."""
-    if text[-1:].isdigit() and key not in _TEXT_KEYS and _POINTED.match(text):
+    if _POINTED.match(text) and key not in _TEXT_KEYS:
         return float(text)  # the common case of what follows, and not worth remembering
     if key in _COLUMN_MAJOR:
         value = parse_value(text)
@@ -106,7 +132,6 @@ def _parse_keyed(key: str, text: str) -> Any:
     return parse_value(text)
 
 
-@lru_cache(maxsize=4096)
 def parse_value(text: str) -> Any:
     """The value that a piece of text stands for; text that is nothing else stays text.
 
@@ -115,8 +140,10 @@ def parse_value(text: str) -> Any:
     """
     if text.startswith("_JSON "):
         try:
-            value = json.loads(text[6:])
+            value, end = _decode_json(text, 6)
         except ValueError:
+            return text
+        if end < len(text) and text[end:].strip():
             return text
         return _from_json(value, text)
     if not text or len(text) > 100_000:
@@ -131,9 +158,7 @@ def parse_value(text: str) -> Any:
         return text
     if len(values) == 1:
         return values[0]
-    array = np.array(values)
-    array.setflags(write=False)  # one array may serve many frames
-    return array
+    return np.array(values)
 
 
 def _logicals(words: list[str]) -> list[bool] | None:

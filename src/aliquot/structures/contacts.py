@@ -1,4 +1,4 @@
-"""Do two atoms of a frame overlap?
+"""Do two atoms of a frame overlap? A sweep along one axis finds the worst pair of every frame.
 
 A sweep along one axis: atoms sorted by their fractional coordinate on the longest axis, each compared with those
 within reach ahead of it. For thresholds shorter than half the height of the cell the nearest image is found by

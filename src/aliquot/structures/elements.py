@@ -1,4 +1,4 @@
-"""Which element does a symbol mean?"""
+"""Which element does a symbol mean? One of 118, in any spelling; anything else is refused."""
 
 from __future__ import annotations
 
@@ -36,10 +36,13 @@ def atomic_numbers(names: NDArray[Any]) -> NDArray[np.int64]:
     """
     if names.dtype.kind in "iu":
         return np.where((names >= 1) & (names <= 118), names, -1).astype(np.int64)
-    width = max(names.dtype.itemsize // 4, 2)
-    codes = np.ascontiguousarray(names, dtype=f"U{width}").view(np.uint32).reshape(len(names), width)
-    plain = (codes[:, :2] < 128).all(axis=1) & (codes[:, 2:] == 0).all(axis=1)
-    return np.where(plain, _table()[codes[:, 0] & 127, codes[:, 1] & 127], -1)
+    width = max(names.dtype.itemsize // 4 + 1, 2) // 2 * 2
+    pairs = np.ascontiguousarray(names, dtype=f"<U{width}").view("<u8").reshape(len(names), width // 2)
+    first = pairs[:, 0]  # two letters of 32 bits each
+    plain = (first & ~np.uint64(127 | 127 << 32)) == 0
+    if pairs[:, 1:].any():
+        plain &= ~pairs[:, 1:].any(axis=1)
+    return np.where(plain, _table()[first & np.uint64(127), (first >> np.uint64(32)) & np.uint64(127)], -1)
 
 
 def symbols(numbers: NDArray[np.integer[Any]]) -> NDArray[np.str_]:

@@ -7,7 +7,6 @@ the key ``aliquot_extra``, which other programs may ignore.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -65,14 +64,16 @@ def _comment(
     properties = [f":{name}:{_KINDS[a.dtype.kind][0]}:{_width(a)}" for name, a in columns.items()]
     items.append(f"Properties=species:S:1:pos:R:3{''.join(properties)}")
     extra_info: dict[str, str] = {}
-    for key, value in frame_values(frames.frame_columns, i).items():
-        try:
+    values = frame_values(frames.frame_columns, i)
+    key = ""
+    try:
+        for key, value in values.items():
             if key in _RESERVED or not writable_key(key):
                 extra_info[key] = value_text(value)
             else:
                 items.append(format_item(key, value))
-        except TypeError as error:
-            raise TypeError(f"the key {key}: {error}") from None
+    except TypeError as error:
+        raise TypeError(f"the key {key}: {error}") from None
     items.append('pbc="' + " ".join("T" if axis else "F" for axis in frames.pbc[i]) + '"')
     extra = {k: v for k, v in (("columns", extra_columns), ("info", extra_info)) if v}
     if extra:

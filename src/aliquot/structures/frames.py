@@ -214,6 +214,9 @@ class Frames:
             use = column.present & ~present
             if not np.any(use):
                 continue
+            if use.all() and column.values.dtype != object:
+                whole = self._label_value(name, -1, column.values, values.shape)
+                return Label(whole, use, tuple(keys), np.full(len(self), position, np.int8))
             if column.values.dtype == object:
                 for i in np.flatnonzero(use):
                     where: Any = slice(self.offsets[i], self.offsets[i + 1]) if per_atom else i

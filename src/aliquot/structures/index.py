@@ -1,7 +1,7 @@
-"""Where in a file is frame 123456?
+"""Where in a file is frame 123456? A byte index says, and after that any frame is read by itself.
 
-A byte index: one pass over the file finds where every frame begins; after that any frame is read by itself. The
-index is kept in the cache folder until the file changes. Packed files are unpacked there once.
+One pass over the file finds where every frame begins. The index is kept in the cache folder until the file
+changes; packed files are unpacked there once.
 """
 
 from __future__ import annotations
@@ -94,15 +94,15 @@ class FrameIndex:
         file = existing_file(path)
         plain = plain_file(file, progress=progress)
         stored = _stored(file)
-        table, faults = _load(stored) if stored is not None and stored.exists() else (None, ())
-        if table is None:
-            table, faults = _scan(plain, progress)
-            if stored is not None:
-                _save(stored, table, faults)
-        if not table.shape[1] and not faults:
+        known = _load(stored) if stored is not None and stored.exists() else None
+        table, faults = known or _scan(plain, progress)
+        if known is None and stored is not None:
+            _save(stored, table, faults)
+        if table.shape[1] == 0 and not faults:
             raise FrameError(str(path), -1, "holds no frames: it is empty")
-        if not table.shape[1] and faults[0].frame < 0:
-            raise FrameError(str(path), -1, faults[0].problem)
+        for fault in faults:
+            if fault.frame < 0:
+                raise FrameError(str(path), -1, fault.problem)
         return cls(str(path), plain, *table, faults=faults, label_keys=label_keys)
 
     def __getitem__(self, index: Any) -> Frames:
@@ -121,14 +121,14 @@ class FrameIndex:
     def fetch(self, numbers: Sequence[int] | NDArray[np.integer[Any]]) -> tuple[Frames, list[Fault]]:
         """The frames of these numbers that can be read, in that order, and the faults of those that cannot."""
         wanted = np.asarray(numbers, np.int64)
-        if len(wanted) and not (0 <= wanted.min() and wanted.max() < len(self)):
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
             outside = int(wanted[(wanted < 0) | (wanted >= len(self))][0])
             raise InputError(f"{self.file} has no frame {outside}: it has {len(self)}, counted from 0")
         unique = np.unique(wanted)
         known = unique[np.isin(unique, self.number)]
         faults = [f for f in self.faults if f.frame in unique]
         parts: list[Frames] = []
-        for frames, bad, _ in parse_blocks(
+        for frames, bad in parse_blocks(
             self._blocks(np.searchsorted(self.number, known)), self.file, self.label_keys
         ):
             faults.extend(bad)
@@ -191,13 +191,13 @@ def _stored(file: Path) -> Path | None:
         return None
 
 
-def _load(stored: Path) -> tuple[NDArray[np.int64] | None, tuple[Fault, ...]]:
+def _load(stored: Path) -> tuple[NDArray[np.int64], tuple[Fault, ...]] | None:
     try:
         with np.load(stored, allow_pickle=False) as held:
             faults = zip(held["fault_frames"].tolist(), held["fault_problems"].tolist(), strict=True)
             return held["table"], tuple(Fault(frame, problem) for frame, problem in faults)
     except (OSError, ValueError, KeyError, EOFError):
-        return None, ()
+        return None
 
 
 def _save(stored: Path, table: NDArray[np.int64], faults: tuple[Fault, ...]) -> None:

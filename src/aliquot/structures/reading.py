@@ -1,6 +1,6 @@
-"""How do files become Frames?
+"""How do files become Frames? Extended XYZ by our own reader, everything else through ASE.
 
-Extended XYZ by our own reader, everything else through ASE. Every frame is checked on the way; one that cannot be
+Every frame is checked on the way; one that cannot be
 used stops the reading with its file, number and value, or with ``on_error="skip"`` is left out and counted.
 """
 
@@ -200,7 +200,7 @@ class _Gate:
                 frames = frames[np.setdiff1d(np.arange(len(frames)), list(found))]
         faults.sort(key=lambda fault: fault.frame)
         if faults and self.on_error == "raise":
-            remedy = '; repair it, or leave such frames out with on_error="skip"'
+            remedy = '; repair it, or skip such frames (on_error="skip", --on-error skip)'
             raise FrameError(self.file, faults[0].frame, faults[0].problem + remedy * (faults[0].frame >= 0))
         empty = Frames.empty(self.file, label_keys=self.label_keys)
         exclusions = tuple(Exclusion(self.file, f.frame, f.problem) for f in faults)
@@ -210,7 +210,7 @@ class _Gate:
 def _extended_xyz(path: Path, gate: _Gate, batch_frames: int, progress: Progress) -> Iterator[Loaded]:
     found = False
     with Source(path) as source:
-        for frames, faults, _ in parse_blocks(
+        for frames, faults in parse_blocks(
             blocks(source.read, max_frames=batch_frames), gate.file, gate.label_keys
         ):
             found = True

@@ -1,4 +1,4 @@
-"""Which frames cannot be what they claim to be, and which are the same?
+"""Which frames cannot be what they claim to be, and which are the same? Found here, with the values.
 
 A frame is unusable when its positions or cell are not finite, when its periodic axes span no volume, when a label
 is no number of the right shape, or when two atoms lie closer than a stated fraction of their covalent radii.
@@ -79,20 +79,25 @@ def problems(frames: Frames, *, overlap: float | None) -> dict[int, str]:
 
 
 def _not_finite(frames: Frames) -> Iterator[tuple[int, str]]:
-    if not np.isfinite(frames.positions).all():
-        bad = ~np.isfinite(frames.positions).all(axis=1)
+    finite = np.isfinite(frames.positions)
+    if not finite.all():
+        bad = np.logical_not(np.all(finite, axis=1))
         which = np.searchsorted(frames.offsets, np.flatnonzero(bad), side="right") - 1
         for i in np.unique(which):
             atom = int(np.argmax(bad[frames.offsets[i] : frames.offsets[i + 1]]))
             value = frames.positions[frames.offsets[i] + atom].tolist()
             yield int(i), f"position of atom {atom} is not finite: {value}"
-    for i in np.flatnonzero(~np.isfinite(frames.cells).all(axis=(1, 2))):
+    for i in np.flatnonzero(~_finite_cells(frames)):
         yield int(i), f"the cell is not finite: {frames.cells[i].tolist()}"
+
+
+def _finite_cells(frames: Frames) -> NDArray[np.bool_]:
+    return np.asarray(np.all(np.isfinite(frames.cells), axis=(1, 2)))
 
 
 def _no_volume(frames: Frames) -> Iterator[tuple[int, str]]:
     """Periodic axes that are zero or dependent: Gram determinant of the periodic axes, each scaled to length 1."""
-    finite = np.isfinite(frames.cells).all(axis=(1, 2)) & frames.pbc.any(axis=1)
+    finite = _finite_cells(frames) & frames.pbc.any(axis=1)
     lengths = np.linalg.norm(np.where(finite[:, None, None], frames.cells, 0.0), axis=2)
     short = finite & (np.where(frames.pbc, lengths, 1.0) < CLOSEST).any(axis=1)
     unit = np.where(finite[:, None, None], frames.cells, 0.0) / np.maximum(lengths, CLOSEST)[:, :, None]

@@ -3,8 +3,8 @@
 Two frames are near duplicates when they have the same numbers in the same order, cells equal within a tolerance,
 and positions equal within the tolerance, periodic images counted as one. Comparing all pairs would be quadratic.
 But when atoms and lattice vectors move by at most δ, the distance of an atom to its k-th neighbour moves by at most
-a few δ, so near duplicates lie in a small box of the space of such distances; a k-d tree finds the frames in that box, and
-only those are compared.
+a few δ, so near duplicates lie in a small box of the space of such distances; a k-d tree finds the frames in
+that box, and only those are compared.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def _groups(
     frames: Frames, members: NDArray[np.int64], traits: NDArray[np.float64], tolerance: float
 ) -> list[NDArray[np.int64]]:
     """Greedy leaders among frames of one kind: a frame near an earlier leader joins its group."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     n = int(frames.sizes[members[0]])
     atoms = frames.offsets[members][:, None] + np.arange(n)
     cells, positions = frames.cells[members], frames.positions[atoms]
-    tree = cKDTree(traits[members])
+    tree = KDTree(traits[members])
     free = np.ones(len(members), bool)
     groups: list[NDArray[np.int64]] = []
     for leader in range(len(members)):

@@ -1,4 +1,4 @@
-"""How do the bytes of a file come in, packed or not?
+"""How do the bytes of a file come in, packed or not? Once, from front to back.
 
 Packed files (.gz, .xz) are read once from front to back; nothing ever seeks in them. Whoever needs to jump
 gets the file unpacked into the cache.
@@ -55,7 +55,7 @@ class Source:
     """
 
     def __init__(self, path: Path) -> None:
-        self._raw: IO[bytes] = path.open("rb")
+        self._raw: IO[bytes] = path.open("rb")  # closed by __exit__
         self.size = path.stat().st_size
         self.damage = ""
         self._last = b"\n"
@@ -63,7 +63,7 @@ class Source:
         if path.suffix == ".gz":
             self._file = gzip.GzipFile(fileobj=self._raw, mode="rb")  # type: ignore[assignment]
         elif path.suffix == ".xz":
-            self._file = lzma.LZMAFile(self._raw, mode="rb")  # type: ignore[assignment]
+            self._file = lzma.LZMAFile(self._raw, mode="rb")  # type: ignore[assignment]  # noqa: SIM115
 
     def __enter__(self) -> Source:
         return self

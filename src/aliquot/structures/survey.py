@@ -73,7 +73,8 @@ class Survey:
     labels : dict of str to LabelSummary
         For energy, forces and virial.
     ranges : dict of str to Range
-        ``atoms`` per frame, ``energy_per_atom`` (eV), ``largest_force`` (eV/Å), ``volume_per_atom`` (Å³, periodic frames).
+        ``atoms`` per frame, ``energy_per_atom`` (eV), ``largest_force`` (eV/Å),
+        ``volume_per_atom`` (Å³, where periodic).
     shortest : dict of str to Range
         By pair of elements, over frames: the shortest distance, Å, as far as it is below 4 Å.
     exact_duplicates, near_duplicates : tuple of tuple of str

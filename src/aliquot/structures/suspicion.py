@@ -1,4 +1,4 @@
-"""Which frames should somebody look at before trusting them?
+"""Which frames should somebody look at before trusting them? Those named here, with the reason.
 
 Those that are unusable; labels that are not finite; forces so large that a run has probably failed; energies per
 atom far from those of the same composition; the same structure twice with different energies.

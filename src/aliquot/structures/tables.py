@@ -1,4 +1,4 @@
-"""What stands in the atom lines of a frame?
+"""What stands in the atom lines of a frame? What ``Properties`` says, parsed at the speed of the digits.
 
 ``Properties=species:S:1:pos:R:3:forces:R:3`` says what the columns are. The lines of many frames with the same
 columns are glued and parsed by one call of the ``extxyz`` C parser, which costs what the digits cost. What it
@@ -171,13 +171,15 @@ def _convert(cells: list[list[str]], field: Field) -> NDArray[Any]:
         "L": (_logical, np.bool_),
         "S": (str, np.str_),
     }[field.kind]
+    atom = 0
     values: list[list[Any]] = []
-    for atom, words in enumerate(cells):
-        try:
+    try:
+        for atom, words in enumerate(cells):  # noqa: B007  (atom is for the message)
             values.append([convert(word) for word in words])
-        except (ValueError, KeyError):
-            kind = {"R": "a number", "I": "an integer", "L": "a logical (T or F)"}[field.kind]
-            raise ValueError(f"{field.name} of atom {atom} is not {kind}: {' '.join(words)[:80]!r}") from None
+    except (ValueError, KeyError):
+        kind = {"R": "a number", "I": "an integer", "L": "a logical (T or F)"}[field.kind]
+        words = " ".join(cells[atom])[:80]
+        raise ValueError(f"{field.name} of atom {atom} is not {kind}: {words!r}") from None
     return np.array(values, dtype).reshape(len(cells), field.width)
 
 

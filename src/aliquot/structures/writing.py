@@ -122,44 +122,58 @@ def _opened(name: Path, ending: str) -> Iterator[IO[bytes]]:
 
 
 def _write_trajectory(name: Path, frames: Frames) -> None:
-    from ase.io.jsonio import encode
-    from ase.io.trajectory import Trajectory
+    from ase.io.trajectory import TrajectoryWriter
 
-    with Trajectory(str(name), "w") as out:
-        for i, frame in enumerate(frames):
+    with TrajectoryWriter(str(name), "w") as out:
+        for frame in frames:
             atoms, extra = _for_ase(frame)
             if extra:
                 atoms.info[KEPT_ARRAYS] = extra
-            for key, value in atoms.info.items():
-                try:
-                    encode(value)
-                except TypeError:
-                    kind = type(value).__name__
-                    raise InputError(
-                        f"{frames.ids_name(i)}: .traj cannot hold the key {key} ({kind})"
-                    ) from None
+            _check_json(frame, atoms.info)
             out.write(atoms)
+
+
+def _check_json(frame: Frames, items: dict[str, Any]) -> None:
+    """Refuse what ASE's JSON cannot hold; ASE would drop it with a warning."""
+    from ase.io.jsonio import encode
+
+    key, value = "", None
+    try:
+        for key, value in items.items():  # noqa: B007  (key is for the message)
+            encode(value)
+    except TypeError:
+        kind = type(value).__name__
+        raise InputError(
+            f"{frame.ids_name(0)}: this format cannot hold the key {key} ({kind}); remove it"
+        ) from None
 
 
 def _write_database(name: Path, frames: Frames) -> None:
     """Scalars that ASE accepts become key–value pairs, by which ``ase db`` can search; the rest is data."""
     from ase.db import connect
-    from ase.db.core import check
 
     name.unlink()  # an empty file is no database
-    with connect(str(name), use_lock_file=False) as out:
+    database: Any = connect(str(name), use_lock_file=False)
+    with database as out:
         for frame in frames:
             atoms, extra = _for_ase(frame)
-            pairs: dict[str, Any] = {}
-            data: dict[str, Any] = {KEPT_ARRAYS: extra} if extra else {}
-            for key, value in atoms.info.items():
-                try:
-                    check({key: value})
-                    pairs[key] = value
-                except (ValueError, TypeError):
-                    data[key] = value
+            _check_json(frame, atoms.info)
+            pairs = {key: value for key, value in atoms.info.items() if _is_pair(key, value)}
+            data = {key: value for key, value in atoms.info.items() if key not in pairs}
+            if extra:
+                data[KEPT_ARRAYS] = extra
             atoms.info = {}
             out.write(atoms, key_value_pairs=pairs, data=data)
+
+
+def _is_pair(key: str, value: Any) -> bool:
+    from ase.db.core import check
+
+    try:
+        check({key: value})
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _for_ase(frame: Frames) -> tuple[Atoms, dict[str, Any]]:
