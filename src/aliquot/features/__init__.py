@@ -38,7 +38,8 @@ def featurize(
     Parameters
     ----------
     spec : str
-        ``ace`` or ``soap``, with parameters as in ``ace:degree=12,cutoff=5.5,order=3``;
+        ``ace`` or ``soap``, with parameters as in ``ace:degree=12,cutoff=5.5,order=3`` or
+        ``ace:degree=20/16/12,pair=8,radial=ChebExpCos`` (see :func:`aliquot.features.ace.choose_ace`);
         ``python:module:function`` for any function from ASE atoms to an (n_atoms, d) array;
         ``file:pool.npy`` (``file:pool.npy,known.npy``) for numbers from files.
     *frames : Frames
@@ -86,7 +87,15 @@ def featurizers(spec: str, *frames: Frames, pooling: str = "mean") -> tuple[Feat
     elif kind == "ace":
         from aliquot.features.ace import choose_ace
 
-        known: dict[str, Callable[[str], Any]] = {"degree": float, "order": int, "cutoff": float}
+        known: dict[str, Callable[[str], Any]] = {
+            "degree": _degrees,
+            "order": int,
+            "cutoff": float,
+            "pair": int,
+            "weight_l": float,
+            "radial": str,
+            "prior": str,
+        }
         one = choose_ace(elements, pooling=how, **_parameters(spec, rest, known))
     elif kind == "soap":
         from aliquot.features.soap import choose_soap
@@ -126,6 +135,12 @@ def _parameters(spec: str, rest: str, known: dict[str, Callable[[str], Any]]) ->
             out[name] = known[name](value)
         except ValueError:
             raise InputError(f"{name}={value} in features {spec!r} is not a number") from None
-        if not np.isfinite(out[name]):
+        if not isinstance(out[name], str) and not np.all(np.isfinite(out[name])):
             raise InputError(f"{name}={value} in features {spec!r} must be finite")
     return out
+
+
+def _degrees(text: str) -> float | tuple[float, ...]:
+    """One degree, or one per order as in ``20/16/12``."""
+    degrees = tuple(float(part) for part in text.split("/"))
+    return degrees[0] if len(degrees) == 1 else degrees
