@@ -124,7 +124,11 @@ def test_pool_and_known_share_one_basis(alloy):
         ("ace:depth=3", "not known"),
         ("ace:degree=high", "not a number"),
         ("ace:degree=nan", "finite"),
-        ("ace:order=4", "orders 1 to 3"),
+        ("ace:order=5", "orders 1 to 4"),
+        ("ace:pair=4", "needs a degree"),
+        ("ace:radial=spline", "radial family"),
+        ("ace:prior=rough", "prior"),
+        ("ace:degree=12/x", "not a number"),
         ("ace:cutoff=-1", "cutoff"),
         ("python:nothing", "must name a module and a function"),
         ("python:no_such_module_here:f", "cannot import"),
@@ -136,6 +140,18 @@ def test_pool_and_known_share_one_basis(alloy):
 def test_bad_specifications_name_what_is_wrong(alloy, spec, message):
     with pytest.raises(InputError, match=message):
         featurize(spec, alloy)
+
+
+def test_every_parameter_of_the_basis_can_be_named(alloy):
+    spec = "ace:degree=8/7/6/5,pair=4,radial=SBessel,cutoff=4.5,weight_l=2,prior=exponential"
+    (table,) = featurize(spec, alloy)
+    basis = table.recipe["basis"]
+    assert basis["degree"] == [8, 7, 6, 5]
+    assert basis["radial"] == {"family": "SBessel"}
+    assert basis["smoothness"]["kind"] == "exponential"
+    assert (basis["pair_degree"], basis["weight_l"], basis["cutoff"][0][0]) == (4, 2.0, 4.5)
+    assert sum("pair" in name for name in table.names) == 2 * 2 * 4  # centres × neighbours × functions
+    assert np.all(np.isfinite(table.rows))
 
 
 def test_unknown_pooling_lists_the_choices(alloy):
@@ -182,7 +198,7 @@ def test_numbers_from_files(alloy, tmp_path):
     with pytest.raises(InputError, match="4 rows"):
         featurize(f"file:{tmp_path / 'wrong.npy'}", alloy)
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="not a .npy file of numbers"):
+    with pytest.raises(InputError, match=r"not a \.npy file of numbers"):
         featurize(f"file:{tmp_path / 'objects.npy'}", alloy)
 
 

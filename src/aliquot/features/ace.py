@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.ace.basis import AceBasis, count_functions
+from aliquot.ace.basis import AceBasis, Prior, count_functions
 from aliquot.ace.evaluator import AceEvaluator
-from aliquot.ace.radial import bond_length
+from aliquot.ace.radial import bond_length, radial_from_dict
 from aliquot.errors import InputError
 from aliquot.features.pooling import Pooling, pool_atoms
 from aliquot.progress import Progress, silent
@@ -130,9 +131,13 @@ class AceFeaturizer:
 def choose_ace(
     elements: tuple[int, ...],
     *,
-    degree: float | None = None,
+    degree: float | tuple[float, ...] | None = None,
     order: int = 3,
     cutoff: float | None = None,
+    pair: int = 0,
+    weight_l: float = 1.5,
+    radial: str = "agnesi-jacobi",
+    prior: str = "algebraic",
     pooling: Pooling = "mean",
 ) -> AceFeaturizer:
     """ACE features for these elements; what is not given is chosen.
@@ -141,13 +146,21 @@ def choose_ace(
     ----------
     elements : tuple of int
         Atomic numbers, ascending.
-    degree : float, optional
-        Total degree of every order, element-resolved whatever its size. By default the largest that stays
-        within :data:`MAX_FEATURES`, with embedded elements where that is too poor.
+    degree : float or tuple of float, optional
+        Total degree of every order (one number, or one per order), element-resolved whatever its size. By default
+        the largest that stays within :data:`MAX_FEATURES`, with embedded elements where that is too poor.
     order : int
-        Correlation order, 1 to 3.
+        Correlation order, 1 to 4; given by ``degree`` where that has one number per order.
     cutoff : float, optional
         Å; 2.5 times the longest bond length, within 5 and 6 Å, by default.
+    pair : int
+        Pair functions per neighbour element; only together with ``degree``.
+    weight_l : float
+        Weight of l against n in the degree.
+    radial : str
+        Radial family with its default parameters: ``agnesi-jacobi``, ``ChebExpCos`` or ``SBessel``.
+    prior : {"algebraic", "exponential", "gaussian"}
+        Smoothness prior.
     pooling : {"mean", "sum", "element", "none"}
 
     Examples
@@ -155,33 +168,36 @@ def choose_ace(
     >>> len(choose_ace((29,)).names), len(choose_ace(tuple(range(21, 33))).names)
     (509, 484)
     """
-    if not 1 <= order <= 3:
-        raise InputError(f"features of order {order} are not implemented; orders 1 to 3 are")
+    if not 1 <= order <= 4:
+        raise InputError(f"features of order {order} are not implemented; orders 1 to 4 are")
+    if pair and degree is None:
+        raise InputError(f"pair={pair} needs a degree: the default size has no room for pair functions")
+    family, smoothness = radial_from_dict({"family": radial}), Prior(prior)
     if cutoff is None:
         cutoff = min(max(2.5 * max(bond_length(z) for z in elements), 5.0), 6.0)
     n = len(elements)
+    make = partial(
+        AceBasis, elements=elements, cutoff=cutoff, weight_l=weight_l, radial=family, smoothness=smoothness
+    )
     if degree is not None:
-        basis = AceBasis(elements=elements, cutoff=cutoff, degree=(degree,) * order)
-        return AceFeaturizer(basis, np.eye(n), pooling)
-    largest = _largest_degree(order, channels=n, groups=n)
+        degrees = degree if isinstance(degree, tuple) else (degree,) * order
+        return AceFeaturizer(make(degree=degrees, pair_degree=pair), np.eye(n), pooling)
+    largest = _largest_degree(order, weight_l, channels=n, groups=n)
     if largest is not None and largest >= LEAST_DEGREE:
-        return AceFeaturizer(
-            AceBasis(elements=elements, cutoff=cutoff, degree=(largest,) * order), np.eye(n), pooling
-        )
+        return AceFeaturizer(make(degree=(largest,) * order), np.eye(n), pooling)
     if pooling == "element":
         raise InputError(
             f"{n} elements are embedded to stay within {MAX_FEATURES} features, and embedded centres cannot be"
             " averaged element by element; use pooling='mean', or name a degree to keep the elements apart"
         )
-    small = _largest_degree(order, channels=CHANNELS, groups=CENTRES)
-    assert small is not None, "the smallest embedded basis fits"
-    resolved = n * count_functions((small,) * order, n)
-    basis = AceBasis(
-        elements=elements,
-        cutoff=cutoff,
-        degree=(small,) * order,
-        embedding=tuple(map(tuple, element_weights(elements, CHANNELS).tolist())),
-    )
+    small = _largest_degree(order, weight_l, channels=CHANNELS, groups=CENTRES)
+    if small is None:
+        raise InputError(
+            f"no basis of order {order} fits into {MAX_FEATURES} features; name a degree or a lower order"
+        )
+    resolved = n * count_functions((small,) * order, n, weight_l=weight_l)
+    embedding = tuple(map(tuple, element_weights(elements, CHANNELS).tolist()))
+    basis = make(degree=(small,) * order, embedding=embedding)
     featurizer = AceFeaturizer(basis, element_weights(elements, CENTRES), pooling)
     note = (
         f"{n} elements: the element-resolved basis of degree {small} has {resolved:,} features; elements are embedded"
@@ -190,11 +206,12 @@ def choose_ace(
     return AceFeaturizer(basis, featurizer.centres, pooling, (note,))
 
 
-def _largest_degree(order: int, *, channels: int, groups: int) -> int | None:
+def _largest_degree(order: int, weight_l: float, *, channels: int, groups: int) -> int | None:
     """Largest integer degree whose features fit into ``MAX_FEATURES``; None if even the smallest does not."""
     best = None
     for degree in range(order, 41):
-        if groups * count_functions((degree,) * order, channels, stop_at=MAX_FEATURES) > MAX_FEATURES:
+        size = count_functions((degree,) * order, channels, weight_l=weight_l, stop_at=MAX_FEATURES)
+        if groups * size > MAX_FEATURES:
             break
         best = degree
     return best
