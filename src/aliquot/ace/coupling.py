@@ -26,7 +26,7 @@ from math import factorial, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["invariants", "wigner_3j"]
+__all__ = ["complex_harmonics", "invariants", "wigner_3j"]
 
 #: Singular values of the symmetrised couplings of one class below this (of unit vectors) count as dependent.
 RANK_TOLERANCE = 1e-8
@@ -62,7 +62,8 @@ def wigner_3j(l1: int, l2: int, l3: int, m1: int, m2: int, m3: int) -> float:
     return sign * sqrt(squared)
 
 
-def _to_real(l: int) -> NDArray[np.complex128]:
+@cache
+def complex_harmonics(l: int) -> NDArray[np.complex128]:
     """Rows m, columns μ: complex harmonic (Condon–Shortley) m as a combination of real harmonics μ."""
     u = np.zeros((2 * l + 1, 2 * l + 1), complex)
     u[l, l] = 1.0
@@ -81,7 +82,14 @@ def _three(l1: int, l2: int, l3: int) -> NDArray[np.float64]:
         for m2 in range(-l2, l2 + 1):
             if abs(m1 + m2) <= l3:
                 tensor[m1 + l1, m2 + l2, l3 - m1 - m2] = wigner_3j(l1, l2, l3, m1, m2, -m1 - m2)
-    real = np.einsum("abc,ax,by,cz->xyz", tensor, _to_real(l1), _to_real(l2), _to_real(l3), optimize=True)
+    real = np.einsum(
+        "abc,ax,by,cz->xyz",
+        tensor,
+        complex_harmonics(l1),
+        complex_harmonics(l2),
+        complex_harmonics(l3),
+        optimize=True,
+    )
     part = real.imag if (l1 + l2 + l3) % 2 else real.real
     return np.ascontiguousarray(part)
 
