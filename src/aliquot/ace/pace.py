@@ -122,9 +122,7 @@ def b_table(ls: tuple[int, ...], intermediate: tuple[int, ...]) -> Table:
         table = {(m, -m): _clebsch_gordan(ls[0], m, ls[1], -m, 0) for m in range(-ls[0], ls[0] + 1)}
         table = table if ls[0] == ls[1] else {}
     else:
-        last = (
-            ls[2:] if order == 4 else (0, ls[2])
-        )  # order 3: the third factor couples with nothing to itself
+        third, fourth = ls[2:] if order == 4 else (0, ls[2])  # order 3: as if one more factor had l = 0
         big = intermediate[0] if intermediate else -1
         fits = big >= 0 and len(set(intermediate)) == 1 and (order == 4 or big == ls[2])
         table = _four(ls[0], ls[1], third, fourth, big) if fits else {}
