@@ -16,18 +16,18 @@ from aliquot.ace.environment import (
     gather,
     harmonic_gradients,
     harmonic_values,
-    new_workspace,
 )
 from aliquot.ace.jit import jit
 from aliquot.ace.radial_kernel import radial_functions
 from aliquot.ace.simd import LANES, axpy, load, load4, multiply, multiply_add, splat, store
+from aliquot.ace.workspace import new_workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aliquot.ace.contraction import Contraction
-    from aliquot.ace.environment import Workspace
     from aliquot.ace.program import Program, Radials
+    from aliquot.ace.workspace import Workspace
 
 __all__ = ["forces"]
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aliquot.ace.environment import Workspace
     from aliquot.ace.program import Radials
+    from aliquot.ace.workspace import Workspace
 
 __all__ = ["radial_functions"]
 

@@ -26,7 +26,6 @@ from aliquot.ace.environment import (
     gather,
     harmonic_gradients,
     harmonic_values,
-    new_workspace,
 )
 from aliquot.ace.jit import jit
 from aliquot.ace.radial_kernel import radial_functions
@@ -43,12 +42,13 @@ from aliquot.ace.simd import (
     subtract_halves,
     voigt,
 )
+from aliquot.ace.workspace import new_workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aliquot.ace.environment import Workspace
     from aliquot.ace.program import Jacobian, Program, Radials
+    from aliquot.ace.workspace import Workspace
 
 __all__ = ["rows"]
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aliquot.ace.environment import densities, new_workspace
+from aliquot.ace.environment import densities
 from aliquot.ace.jit import jit
 from aliquot.ace.simd import LANES, axpy, load, multiply, multiply_add, splat, store
+from aliquot.ace.workspace import new_workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

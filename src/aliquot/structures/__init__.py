@@ -1,6 +1,7 @@
 """Atoms in and out."""
 
-from aliquot.structures.frames import DEFAULT_LABEL_KEYS, Column, Frames, Label, LabelKeys
+from aliquot.structures.columns import Column
+from aliquot.structures.frames import DEFAULT_LABEL_KEYS, Frames, Label, LabelKeys
 from aliquot.structures.index import FrameIndex
 from aliquot.structures.reading import Loaded, iter_batches, load, read
 from aliquot.structures.screening import Exclusion, exact_duplicates, unusable

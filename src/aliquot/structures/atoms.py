@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import FrameError, InputError
-from aliquot.structures.columns import atom_column, frame_columns
-from aliquot.structures.frames import DEFAULT_LABEL_KEYS, Column, Frames, LabelKeys
+from aliquot.structures.columns import Column, atom_column, frame_columns
+from aliquot.structures.frames import DEFAULT_LABEL_KEYS, Frames, LabelKeys
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -7,17 +7,33 @@ value changes on the way: integers join reals only where a double holds them exa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.structures.frames import Column
-
-__all__ = ["atom_column", "frame_columns", "stack"]
+__all__ = ["Column", "atom_column", "frame_columns", "stack"]
 
 #: Longest text kept in a fixed-width array; one long text must not blow up the column of every frame.
 _LONGEST_TEXT: Final = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One key of a file: its values and which frames have it.
+
+    Parameters
+    ----------
+    values : array
+        Per frame ``(n_frames, ...)`` or per atom ``(n_atoms, ...)``. Where frames disagree in shape or type:
+        an object array with one entry per frame.
+    present : (n_frames,) array of bool
+        False where the frame's file does not have the key; the value there means nothing.
+    """
+
+    values: NDArray[Any]
+    present: NDArray[np.bool_]
 
 
 def frame_columns(items: Sequence[Mapping[str, Any]]) -> dict[str, Column]:

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.structures.columns import frame_columns
+from aliquot.structures.columns import Column, frame_columns
 from aliquot.structures.comment import parse_comment, parse_value
 from aliquot.structures.elements import atomic_numbers
-from aliquot.structures.frames import Column, Frames, LabelKeys
+from aliquot.structures.frames import Frames, LabelKeys
 from aliquot.structures.framing import Block, Fault, Place
 from aliquot.structures.tables import PLAIN, Field, parse_glued, parse_lines, parse_properties
 

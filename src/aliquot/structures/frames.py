@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
+from aliquot.structures.columns import Column
 from aliquot.table import Ids
 
 if TYPE_CHECKING:
@@ -49,23 +50,6 @@ class LabelKeys:
 
 
 DEFAULT_LABEL_KEYS: Final = LabelKeys()
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One key of a file: its values and which frames have it.
-
-    Parameters
-    ----------
-    values : array
-        Per frame ``(n_frames, ...)`` or per atom ``(n_atoms, ...)``. Where frames disagree in shape or type:
-        an object array with one entry per frame.
-    present : (n_frames,) array of bool
-        False where the frame's file does not have the key; the value there means nothing.
-    """
-
-    values: NDArray[Any]
-    present: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from aliquot.structures.columns import Column
 from aliquot.structures.elements import symbols
-from aliquot.structures.frames import Column, Frames
+from aliquot.structures.frames import Frames
 
 __all__ = ["CLOSEST", "OVERLAP", "Exclusion", "exact_duplicates", "overlaps", "problems", "unusable"]
 
