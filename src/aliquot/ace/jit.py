@@ -34,7 +34,7 @@ def jit(function: Any) -> Any:
     internal of numba; where it is not found, numba's own rule stands.)
     """
     compiled = numba.njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")(function)
-    stored = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    stored: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(stored, "_version"):
         stored._version = f"{stored._version} {_SOURCES}"
     return compiled
