@@ -65,9 +65,8 @@ def main() -> None:
         terms = len(program.term_coefficient)
         n_max, l_max = radials.recursion.shape[0], program.harmonic_norm.shape[0] - 1
         work = per_atom * (program.n_density + 3 * n_max + 4 * (l_max + 1) ** 2) + 3 * terms
-        print(
-            f"{out.shape[1]:9d}  {program.n_density:9d}  {terms:8d}  {best(run) / n * 1e6:7.1f}  {work / rate * 1e6:7.2f}"
-        )
+        took, floor = best(run) / n * 1e6, work / rate * 1e6
+        print(f"{out.shape[1]:9d}  {program.n_density:9d}  {terms:8d}  {took:7.1f}  {floor:7.2f}")
     peer_soap(atoms)
 
 
@@ -89,9 +88,8 @@ def peer_soap(atoms) -> None:
             },
         )
         size = calculator.compute(atoms).block(0).values.shape[1]
-        print(
-            f"featomic SOAP, {size} features: {best(lambda c=calculator: c.compute(atoms), 5) / len(atoms) * 1e6:.1f} µs/atom"
-        )
+        took = best(lambda c=calculator: c.compute(atoms), 5) / len(atoms)
+        print(f"featomic SOAP, {size} features: {took * 1e6:.1f} µs/atom")
 
 
 if __name__ == "__main__":
