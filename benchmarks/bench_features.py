@@ -15,8 +15,8 @@ import numpy as np
 from ase.build import bulk
 
 from aliquot.ace.basis import AceBasis
-from aliquot.ace.values_kernel import site_values
 from aliquot.ace.program import compile_program, compile_radials
+from aliquot.ace.values_kernel import site_values
 from aliquot.structures.neighbours import neighbours
 
 
