@@ -2,16 +2,12 @@ r"""A linear ACE potential: basis, coefficients, reference energies, repulsion; 
 
 .. math:: E = \sum_i \Big[ E_0(z_i) + \sum_k c_{z_i k} B_{ik} \Big] + E_{rep}
 
-One file holds all of it (a zip of ``potential.json`` and ``coefficients.npy``; no pickle, nothing is executed).
+One file holds all of it (:mod:`aliquot.ace.potential_file`).
 """
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -32,9 +28,6 @@ from aliquot.structures.frames import Frames
 from aliquot.structures.neighbours import Neighbours, neighbours
 
 __all__ = ["AcePotential", "Evaluation"]
-
-#: Raised when a field of the file changes its meaning.
-SCHEMA: Final = 1
 
 #: Atoms per thread below which starting threads costs more than it saves.
 ATOMS_PER_THREAD: Final = 200
@@ -142,7 +135,7 @@ class AcePotential:
         Raises
         ------
         InputError
-            If the frame has an element that the potential does not know.
+            If the frame has an element that the potential does not know, or atoms coincide.
         """
         atoms = slice(frames.offsets[i], frames.offsets[i + 1])
         pairs = neighbours(frames.positions[atoms], frames.cells[i], frames.pbc[i], self.range)
@@ -151,10 +144,18 @@ class AcePotential:
     def evaluate(
         self, numbers: NDArray[np.integer[Any]], pairs: Neighbours, *, threads: int | None = None
     ) -> Evaluation:
-        """Evaluate a structure whose neighbours (within :attr:`range`) are known."""
+        """Evaluate a structure whose neighbours (within :attr:`range`) are known.
+
+        Raises
+        ------
+        InputError
+            If an element is not known, atoms coincide, or ``threads`` is not positive.
+        """
         species = self.basis.species(numbers)
         n = len(species)
-        workers = max(1, min(threads or os.cpu_count() or 1, n // ATOMS_PER_THREAD))
+        if threads is not None and threads < 1:
+            raise InputError(f"the number of threads must be positive; got {threads}")
+        workers = max(1, min(threads or _cores(), n // ATOMS_PER_THREAD))
         edges = np.linspace(0, n, workers + 1).astype(int)
         if workers == 1:
             parts = [self._span(species, pairs, 0, n)]
@@ -168,6 +169,8 @@ class AcePotential:
 
             tables = self.repulsion.tables()
             repel(pairs.first, pairs.index, pairs.vectors, species, tables, energies, forces, virial)
+        if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
+            raise InputError(_why_not_finite(pairs))
         return Evaluation(energies, forces, virial)
 
     def _span(
@@ -195,40 +198,16 @@ class AcePotential:
     # --- the file -------------------------------------------------------------------------------------------
 
     def save(self, path: Path | str, *, force: bool = False) -> Path:
-        """Write the potential to one file; complete or not at all.
+        """Write the potential to one file (:mod:`aliquot.ace.potential_file`); complete or not at all.
 
         Raises
         ------
         InputError
-            If the file exists and ``force`` is not set.
+            If the file exists and ``force`` is not set, or cannot be written.
         """
-        from aliquot import __version__
+        from aliquot.ace.potential_file import write_potential
 
-        path = Path(path)
-        if path.exists() and not force:
-            raise InputError(f"{path} exists; use force to replace it")
-        header = {
-            "format": "aliquot-potential",
-            "schema": SCHEMA,
-            "aliquot": __version__,
-            "basis": self.basis.to_dict(),
-            "names": self.basis.names,
-            "reference": self.reference.tolist(),
-            "repulsion": self.repulsion and self.repulsion.to_dict(),
-            "meta": self.meta,
-        }
-        numbers = io.BytesIO()
-        np.save(numbers, self.coefficients, allow_pickle=False)
-        handle, working = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr("potential.json", json.dumps(header, ensure_ascii=False, allow_nan=False))
-                archive.writestr("coefficients.npy", numbers.getvalue())
-            os.replace(working, path)
-        except BaseException:
-            Path(working).unlink(missing_ok=True)
-            raise
-        return path
+        return write_potential(self, Path(path), force=force)
 
     @classmethod
     def load(cls, path: Path | str) -> AcePotential:
@@ -239,21 +218,23 @@ class AcePotential:
         InputError
             If the file is not a potential, is damaged, or of a schema that this version does not know.
         """
-        try:
-            with zipfile.ZipFile(path) as archive:
-                header: dict[str, Any] = json.loads(archive.read("potential.json"))
-                numbers = archive.read("coefficients.npy")
-            if header.get("format") != "aliquot-potential" or header.get("schema") != SCHEMA:
-                raise InputError(
-                    f"schema {header.get('schema')!r} is not known here; this version reads {SCHEMA}"
-                )
-            repulsion = header["repulsion"]
-            return cls(
-                basis=AceBasis.from_dict(header["basis"]),
-                coefficients=np.load(io.BytesIO(numbers), allow_pickle=False).astype(np.float64),
-                reference=np.array(header["reference"], float),
-                repulsion=repulsion and Repulsion.from_dict(repulsion),
-                meta=header["meta"],
-            )
-        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is not a potential of aliquot: {error}") from error
+        from aliquot.ace.potential_file import read_potential
+
+        return read_potential(Path(path))
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _why_not_finite(pairs: Neighbours) -> str:
+    lengths = np.linalg.norm(pairs.vectors, axis=1)
+    if len(lengths) == 0 or not np.isfinite(lengths).all():
+        return "energies or forces are not finite; are the positions and the cell?"
+    nearest = int(np.argmin(lengths))
+    centre = int(np.searchsorted(pairs.first, nearest, side="right")) - 1
+    return (
+        f"energies or forces are not finite: atoms {centre} and {int(pairs.index[nearest])} are"
+        f" {lengths[nearest]:.3g} Å apart"
+    )

@@ -1,0 +1,1 @@
+"""Molecular dynamics with a potential of this package, in programs that others wrote."""
