@@ -124,6 +124,16 @@ def test_fused_forces_are_rows_times_coefficients(name):
     np.testing.assert_array_equal(virial, virial.T)
 
 
+def test_threads_share_the_atoms_of_a_structure():
+    basis, atoms = SYSTEMS["salt"]
+    evaluator, frames = AceEvaluator(basis), Frames.from_atoms([atoms])
+    one = evaluator.rows(frames, 0)
+    for threads in (2, 3, 100):
+        many = evaluator.rows(frames, 0, threads=threads)
+        for name in ("energy", "forces", "virial"):
+            np.testing.assert_allclose(getattr(many, name), getattr(one, name), rtol=1e-12, atol=1e-12)
+
+
 def test_force_rows_add_up_to_nothing():
     basis, atoms = SYSTEMS["salt"]
     rows = rows_of(basis, atoms)

@@ -40,6 +40,9 @@ __all__ = ["PAIR", "AceBasis", "Factor", "Function", "Prior", "RadialMix", "coun
 #: A basis of more functions than this is refused: its tables alone would take gigabytes.
 MAX_FUNCTIONS: Final = 400_000
 
+#: Tables of a typical function of order 3 or 4: its record, and some eight products of 72 bytes.
+BYTES_PER_FUNCTION: Final = 1200
+
 #: In place of l: a pair function, which has no angular part.
 PAIR: Final = -1
 
@@ -273,11 +276,12 @@ class AceBasis:
             raise InputError(
                 f"degree {self.degree} leaves an order without functions: order ν needs at least ν"
             )
-        size = count_functions(self.degree, self.n_channels, weight_l=self.weight_l, stop_at=MAX_FUNCTIONS)
+        size = count_functions(self.degree, self.n_channels, weight_l=self.weight_l)
         if size > MAX_FUNCTIONS:
             raise InputError(
-                f"degree {self.degree} with {self.n_channels} channels has more than {MAX_FUNCTIONS}"
-                " functions per element; lower the degree or the order, or embed the elements"
+                f"degree {self.degree} with {self.n_channels} channels has {size:,} functions per element (at least"
+                f" {size * BYTES_PER_FUNCTION / 1e9:.1f} GB of tables, limit {MAX_FUNCTIONS:,} functions); lower the"
+                " degree or the order, or embed the elements"
             )
 
     # --- what it is -----------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,34 +108,37 @@ class AceEvaluator:
         site_values(pairs.first, pairs.index, pairs.vectors, species, self.radials, self.program, out)
         return out
 
-    def rows(self, frames: Frames, i: int) -> Rows:
-        """Energy, force and virial rows of frame ``i``.
+    def rows(self, frames: Frames, i: int, *, threads: int = 1) -> Rows:
+        """Energy, force and virial rows of frame ``i``; ``threads`` share its atoms (and need memory each).
 
         Raises
         ------
         InputError
             If elements are embedded: columns would belong to no element, so nothing could be fitted.
         """
-        from aliquot.ace.rows_kernel import rows
-
         if self.basis.embedding is not None:
             raise InputError("rows need functions of their own for every element; this basis embeds elements")
         species, pairs = self._surroundings(frames, i)
         n, z, k = len(species), len(self.basis.elements), len(self.basis.functions)
-        energy, derivative = np.zeros((z, k)), np.zeros((n + 2, z, k, 4))
-        rows(
-            pairs.first,
-            pairs.index,
-            pairs.vectors,
-            species,
-            self.radials,
-            self.program,
-            self.jacobian,
-            0,
-            n,
-            energy,
-            derivative,
-        )
+        edges = np.linspace(0, n, max(1, min(threads, n)) + 1).astype(int)
+        if len(edges) == 2:
+            energy, derivative = self._span(species, pairs, (0, n))
+        else:
+            with ThreadPoolExecutor(len(edges) - 1) as pool:
+                parts = list(pool.map(lambda span: self._span(species, pairs, span), pairwise(edges)))
+            energy, derivative = (sum(arrays[1:], arrays[0]) for arrays in zip(*parts, strict=True))
         virial = derivative[n:].transpose(0, 3, 1, 2).reshape(8, z * k)[:6]
         forces = derivative[:n, :, :, :3].transpose(0, 3, 1, 2).reshape(n, 3, z * k)
         return Rows(energy.ravel(), forces, virial)
+
+    def _span(
+        self, species: NDArray[np.int64], pairs: Neighbours, span: tuple[int, int]
+    ) -> tuple[Array, Array]:
+        """What the centres start:stop contribute to the rows of a structure."""
+        from aliquot.ace.rows_kernel import rows
+
+        n, z, k = len(species), len(self.basis.elements), len(self.basis.functions)
+        energy, derivative = np.zeros((z, k)), np.zeros((n + 2, z, k, 4))
+        surroundings = (pairs.first, pairs.index, pairs.vectors, species)
+        rows(*surroundings, self.radials, self.program, self.jacobian, *span, energy, derivative)
+        return energy, derivative
