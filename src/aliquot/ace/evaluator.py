@@ -126,7 +126,7 @@ class AceEvaluator:
         else:
             with ThreadPoolExecutor(len(edges) - 1) as pool:
                 parts = list(pool.map(lambda span: self._span(species, pairs, span), pairwise(edges)))
-            energy, derivative = (sum(arrays[1:], arrays[0]) for arrays in zip(*parts, strict=True))
+            energy, derivative = (np.sum(arrays, axis=0) for arrays in zip(*parts, strict=True))
         virial = derivative[n:].transpose(0, 3, 1, 2).reshape(8, z * k)[:6]
         forces = derivative[:n, :, :, :3].transpose(0, 3, 1, 2).reshape(n, 3, z * k)
         return Rows(energy.ravel(), forces, virial)
