@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts format docs clean
+.PHONY: help demo test extras lint types contracts format docs clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,8 @@ test: .venv/installed-test  ## install with the test tools, then run every test
 lint: .venv/installed-test  ## formatting and lint
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+
+extras: .venv/installed-extras  ## what the tests of SOAP, LAMMPS and other codes need; they skip without
 
 types: .venv/installed-test  ## static types
 	$(BIN)/pyright --pythonpath $(BIN)/python
@@ -46,6 +48,10 @@ clean:  ## remove the environment and everything made
 .venv/installed-test: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch .venv/installed $@
+
+.venv/installed-extras: pyproject.toml | .venv/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,soap,oracles]'
+	@touch .venv/installed .venv/installed-test $@
 
 .venv/installed-docs: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
