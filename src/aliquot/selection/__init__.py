@@ -7,7 +7,7 @@ Three things are kept apart: the problem (:func:`select` and its arguments), the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -15,8 +15,10 @@ import numpy as np
 
 from aliquot.errors import SelectionError
 from aliquot.progress import Progress, silent
+from aliquot.selection import bayes, fps, uniform
 from aliquot.selection.bayes import Bayes
 from aliquot.selection.fps import FPS
+from aliquot.selection.method import Method
 from aliquot.selection.protocol import Selector
 from aliquot.selection.record import Certificate, Selection, Sensitivity, SuggestedStop
 from aliquot.selection.uniform import Random
@@ -37,51 +39,9 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Method:
-    """A line of the catalogue of methods.
-
-    Parameters
-    ----------
-    selector : type
-        Its hyper-parameters are the fields of this dataclass.
-    summary : str
-        What it does, in one line.
-    cost, memory : str
-        For N candidates of one row, d features and n picks.
-    references : tuple of str
-    """
-
-    selector: type[Any]
-    summary: str
-    cost: str
-    memory: str
-    references: tuple[str, ...]
-
-
 #: Every method by the name that ``select`` and the command line know.
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        "bayes": Method(
-            Bayes,
-            "most informative for a linear model: log-det of all rows (entropy) or energy variance",
-            "N d² for the default prior, then at most 2 N d n flops",
-            "40 bytes a candidate + d² + n d + 64 MB",
-            (
-                "doi:10.1214/ss/1177009939",
-                "doi:10.1007/BF01588971",
-                "doi:10.1038/s41524-023-01104-6",
-            ),
-        ),
-        "fps": Method(
-            FPS,
-            "farthest-point sampling: each pick is farthest from all known and chosen",
-            "at most 2 N d (n + known) flops",
-            "40 bytes a candidate + (n + known) d + 64 MB",
-            ("doi:10.1016/0304-3975(85)90224-5",),
-        ),
-        "random": Method(Random, "uniformly at random, without replacement", "N", "8 bytes a candidate", ()),
-    }
+    {name: method for module in (bayes, fps, uniform) for name, method in module.CATALOGUE.items()}
 )
 
 

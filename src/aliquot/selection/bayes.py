@@ -33,11 +33,12 @@ from aliquot.information import Blocks, Energy, Entropy, Posterior, default_prec
 from aliquot.progress import Progress, silent
 from aliquot.selection.certificate import entropy_certificate
 from aliquot.selection.greedy import greedy
+from aliquot.selection.method import Method
 from aliquot.selection.record import Selection, Sensitivity, SuggestedStop
 from aliquot.selection.request import Request
 from aliquot.table import Features
 
-__all__ = ["SCORES", "Bayes"]
+__all__ = ["CATALOGUE", "SCORES", "Bayes"]
 
 #: Scores by name.
 SCORES = {"entropy": Entropy, "energy": Energy}
@@ -215,3 +216,14 @@ def _notes(run: _Outcome, request: Request) -> tuple[str, ...]:
             " a linear model; candidates without any gain follow in the order of their content hashes"
         )
     return tuple(notes)
+
+
+CATALOGUE = {
+    "bayes": Method(
+        Bayes,
+        "most informative for a linear model: log-det of all rows (entropy) or energy variance",
+        "N d² for the default prior, then at most 2 N d n flops",
+        "40 bytes a candidate + d² + n d + 64 MB",
+        ("doi:10.1214/ss/1177009939", "doi:10.1007/BF01588971", "doi:10.1038/s41524-023-01104-6"),
+    ),
+}

@@ -31,11 +31,12 @@ from numpy.typing import NDArray
 from aliquot.information import Distance, gather
 from aliquot.progress import Progress, silent
 from aliquot.selection.greedy import TIE, first_by_hash, greedy
+from aliquot.selection.method import Method
 from aliquot.selection.record import Certificate, Selection
 from aliquot.selection.request import Request
 from aliquot.table import Features
 
-__all__ = ["FPS"]
+__all__ = ["CATALOGUE", "FPS"]
 
 _REFERENCES = ("T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985), doi:10.1016/0304-3975(85)90224-5",)
 
@@ -157,3 +158,14 @@ def _certificate(radius: float) -> Certificate:
         objective="minus the covering radius of the new candidates, given the known ones",
         argument="greedy k-centre: no choice of as many candidates leaves less than half this radius",
     )
+
+
+CATALOGUE = {
+    "fps": Method(
+        FPS,
+        "farthest-point sampling: each pick is farthest from all known and chosen",
+        "at most 2 N d (n + known) flops",
+        "40 bytes a candidate + (n + known) d + 64 MB",
+        ("doi:10.1016/0304-3975(85)90224-5",),
+    ),
+}

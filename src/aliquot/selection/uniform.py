@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from aliquot.progress import Progress, silent
+from aliquot.selection.method import Method
 from aliquot.selection.record import Selection
 from aliquot.selection.request import Request
 from aliquot.table import Features
 
-__all__ = ["Random"]
+__all__ = ["CATALOGUE", "Random"]
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,8 @@ class Random:
             nested=True,
             timings={"select": perf_counter() - start},
         )
+
+
+CATALOGUE = {
+    "random": Method(Random, "uniformly at random, without replacement", "N", "8 bytes a candidate", ()),
+}

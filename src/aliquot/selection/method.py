@@ -1,0 +1,30 @@
+"""One line of the catalogue of methods; every module with a selector has a ``CATALOGUE`` of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A line of the catalogue of methods.
+
+    Parameters
+    ----------
+    selector : type
+        Its hyper-parameters are the fields of this dataclass.
+    summary : str
+        What it does, in one line.
+    cost, memory : str
+        For N candidates of one row, d features and n picks.
+    references : tuple of str
+    """
+
+    selector: type[Any]
+    summary: str
+    cost: str
+    memory: str
+    references: tuple[str, ...]
