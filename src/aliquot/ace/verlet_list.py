@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from aliquot.errors import InputError
 from aliquot.structures.neighbours import Neighbours
 
-__all__ = ["VerletList"]
+__all__ = ["VerletList", "spanning_cell"]
 
 Array = NDArray[np.float64]
 
@@ -104,7 +104,7 @@ class VerletList:
         bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
         if len(bad):
             raise InputError(f"position of atom {bad[0]} is {positions[bad[0]]}; it must be finite")
-        cell = _spanning(np.asarray(cell, np.float64), periodic)
+        cell = spanning_cell(cell, periodic)
         unwrapped = None if self.skin == 0.0 else self._follow(positions, cell, periodic)
         if unwrapped is None:
             unwrapped = self._find(positions, cell, periodic)
@@ -174,15 +174,22 @@ class VerletList:
         return Neighbours(out.first, out.index[:count], out.vectors[:count])
 
 
-def _spanning(cell: Array, periodic: NDArray[np.bool_]) -> Array:
-    """Lattice vectors whose rows of non-periodic axes are unit vectors normal to the others."""
+def spanning_cell(cell: Array, periodic: NDArray[np.bool_]) -> Array:
+    """Lattice vectors with the rows of non-periodic axes replaced by unit vectors normal to the others.
+
+    Raises
+    ------
+    InputError
+        If the rows of the periodic axes are not finite, or depend on each other.
+    """
     from ase.geometry import complete_cell
 
-    if cell.shape != (3, 3) or not np.all(np.isfinite(cell)):
-        raise InputError(f"the cell must be 3 × 3 finite numbers; got {cell.tolist()}")
-    out = np.array(complete_cell(np.where(periodic[:, None], cell, 0.0)), np.float64)
-    edges = np.linalg.norm(out, axis=1)
-    if not abs(np.linalg.det(out)) > 1e-10 * edges.prod():
+    cell = np.where(periodic[:, None], np.asarray(cell, np.float64), 0.0)
+    if not np.all(np.isfinite(cell)):
+        raise InputError(f"the lattice vectors must be finite numbers; got {cell.tolist()}")
+    out = np.array(complete_cell(cell), np.float64)
+    flat = abs(np.linalg.det(out)) <= 1e-10 * np.linalg.norm(out, axis=1).prod()
+    if flat or not np.array_equal(cell.any(axis=1), periodic):
         raise InputError(
             f"the lattice vectors of periodic axes {np.flatnonzero(periodic).tolist()} do not span a cell:"
             f" {cell.tolist()}; give them, or set pbc to False there"

@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from aliquot.errors import InputError
+from aliquot.ace.verlet_list import spanning_cell
 
 __all__ = ["Box", "make_box"]
 
@@ -72,12 +72,8 @@ def make_box(atoms: Atoms) -> Box:
     InputError
         If the lattice vectors of the periodic axes do not span a cell.
     """
-    from ase.geometry import complete_cell
-
     periodic = np.asarray(atoms.pbc, bool)
-    cell = np.array(complete_cell(np.where(periodic[:, None], atoms.cell.array, 0.0)), float)
-    if not abs(np.linalg.det(cell)) > 1e-10 * np.linalg.norm(cell, axis=1).prod():
-        raise InputError(f"the lattice vectors of the periodic axes do not span a cell: {cell.tolist()}")
+    cell = spanning_cell(atoms.cell.array, periodic)
     q, upper = np.linalg.qr(cell.T)
     signs = np.sign(np.diag(upper))
     vectors, rotation = (upper * signs[:, None]).T, (q * signs).T
