@@ -6,6 +6,7 @@ parsed as plain data by PyYAML's safe loader.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ import yaml
 
 from aliquot.ace.pace import b_table
 from aliquot.ace.pace_file import Bond, PaceContent, Term, potential_of
+from aliquot.ace.pace_text import COUNT
 from aliquot.ace.potential import AcePotential
 from aliquot.errors import InputError
 
@@ -74,7 +76,8 @@ def read_pace(path: Path | str) -> AcePotential:
     """
     path = Path(path)
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        text = path.read_text(encoding="utf-8")
+        tree = yaml.load(text, Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     except (yaml.YAMLError, TypeError) as error:
@@ -88,6 +91,11 @@ def read_pace(path: Path | str) -> AcePotential:
             content, kind = _c_tilde(tree), "C-tilde"
         else:
             raise InputError("it has neither the key 'functions' (.yace) nor 'species' (.yaml)")
+        count = re.match(COUNT.format(r"(\d+)"), text)
+        if count and int(count[1]) != len(content.terms):
+            raise InputError(
+                f"it was made with {count[1]} functions but holds {len(content.terms)}; it is cut off"
+            )
         return potential_of(content, meta={"imported": path.name, "format": f"PACE {kind}"})
     except InputError as error:
         raise InputError(f"{path} cannot be imported: {error}") from error
@@ -220,7 +228,7 @@ def _c_tilde(tree: Mapping[str, Any]) -> PaceContent:
     terms = [
         _tilde_term(raw, a, f"function {i} of element {a}", len(numbers))
         for a in range(len(numbers))
-        for i, raw in enumerate(functions.get(a) or [])
+        for i, raw in enumerate(_need(functions, a, "functions") or [])
     ]
     return PaceContent(numbers, tuple(map(float, reference)), bonds, terms)
 
@@ -275,7 +283,7 @@ def _b_basis(tree: Mapping[str, Any]) -> PaceContent:
     terms = [
         _b_term(raw, place, f"function {i} of species block {' '.join(names)!r}")
         for names, block in blocks.items()
-        for i, raw in enumerate(block.get("nbody") or [])
+        for i, raw in enumerate(_need(block, "nbody", f"species block {' '.join(names)!r}") or [])
     ]
     return PaceContent(numbers, (0.0,) * len(numbers), bonds, terms)
 

@@ -16,10 +16,13 @@ from aliquot.ace.pace import couplings_of_class, same_factors
 from aliquot.ace.pace_file import Bond, PaceContent, Term
 from aliquot.errors import InputError
 
-__all__ = ["check_unwritten", "replace_file", "yace_text", "yaml_text"]
+__all__ = ["COUNT", "check_unwritten", "replace_file", "yace_text", "yaml_text"]
 
 #: PACE tabulates its radial functions in steps of this many Å; at this one its forces are good to about 1e-8.
 SPLINE_STEP: Final = 1e-4
+
+#: First line of our files: a file that was cut off between two functions would still be valid YAML.
+COUNT: Final = "# made by aliquot: {} functions"
 
 #: Energies of the core repulsion beyond which PACE would switch the potential off; there is no core.
 CORE: Final = "rho_core_{0}: 100000, drho_core_{0}: 250"
@@ -71,6 +74,7 @@ def _symbols(content: PaceContent) -> list[str]:
 def yace_text(content: PaceContent) -> str:
     """Text of a ``.yace`` file."""
     lines = [
+        COUNT.format(len(content.terms)),
         f"elements: [{', '.join(_symbols(content))}]",
         f"E0: {_list(content.reference)}",
         f"deltaSplineBins: {_float(SPLINE_STEP)}",
@@ -120,7 +124,7 @@ def yaml_text(content: PaceContent) -> str:
                 " a .yace"
             )
     symbols = _symbols(content)
-    blocks: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    blocks: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for one in symbols:  # every block that carries radial functions
         blocks[(one,)] = []
         blocks.update({(one, other): [] for other in symbols if other != one})
@@ -128,14 +132,16 @@ def yaml_text(content: PaceContent) -> str:
         own = symbols[term.centre]
         name = (own, *sorted({symbols[e] for e in term.elements} - {own}))
         blocks[name] += [f"      - {text}" for text in _b_functions(term, symbols)]
-    lines = ["global:", f"  DeltaSplineBins: {_float(SPLINE_STEP)}", "species:"]
+    count = COUNT.format(sum(map(len, blocks.values())))
+    lines = [count, "global:", f"  DeltaSplineBins: {_float(SPLINE_STEP)}", "species:"]
     for name, functions in blocks.items():
+        first, last = name[0], name[-1]
         lines.append(f"  - speciesblock: {' '.join(name)}")
         if len(name) == 1:
             lines += ["    ndensityi: 1", "    npoti: FinnisSinclair", "    parameters: [1, 1]"]
             lines += [f"    {part}" for part in CORE.format("cut").split(", ")]
         if len(name) <= 2:
-            bond = content.bonds[symbols.index(name[0]), symbols.index(name[-1])]
+            bond = content.bonds[symbols.index(first), symbols.index(last)]
             lines += [f"    {key}: {value}" for key, value in _bond_keys(bond)]
         lines += ["    nbody:", *functions] if functions else ["    nbody: []"]
     return "\n".join(lines) + "\n"
