@@ -228,9 +228,8 @@ def structures(elements: tuple[int, ...]) -> list[Atoms]:
     for seed, atoms in enumerate(out):
         atoms.rattle(0.1, seed=seed)
         atoms.numbers = np.resize(elements, len(atoms))
-    trimer = Atoms(
-        [elements[0], elements[-1], elements[0]], positions=[[0, 0, 0], [2.2, 0.1, 0], [0.4, 2.5, 0.3]]
-    )
+    places = [[0, 0, 0], [2.2, 0.1, 0], [0.4, 2.5, 0.3]]
+    trimer = Atoms([elements[0], elements[-1], elements[0]], positions=places, cell=np.eye(3) * 20)
     return [*out, trimer]
 
 
