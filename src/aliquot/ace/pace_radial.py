@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.ace.basis import PAIR, Function
+from aliquot.ace.pace_text import SPLINE_STEP
 from aliquot.ace.potential import AcePotential
 from aliquot.ace.radial import ChebExpCos, RadialFamily, SBessel
 
@@ -25,7 +26,7 @@ __all__ = ["LAMBDAS", "SIZES", "PaceRadials", "exact_radials", "fitted_radials",
 Array = NDArray[np.float64]
 
 #: Numbers of functions and values of λ that are tried, the smallest number first.
-SIZES: Final = (40, 48, 56, 64)
+SIZES: Final = (24, 32, 40, 48, 56, 64)
 LAMBDAS: Final = (1.5, 2.0, 3.0)
 
 #: Width of the switch before the cutoff, Å.
@@ -34,6 +35,9 @@ SWITCH: Final = 1e-5
 #: Between ``NEAR`` (Å) and ``r_min`` the fit of the many-body functions counts this much.
 NEAR: Final = 0.05
 NEAR_WEIGHT: Final = 1e-4
+
+#: PACE tabulates its functions: the rounding of a slope is this much times the sum of the coefficients (1/Å).
+ROUNDING: Final = 2.2e-16 / SPLINE_STEP
 
 #: Slopes count as much as values over this length, Å.
 SLOPE_LENGTH: Final = 0.1
@@ -52,9 +56,10 @@ class PaceRadials:
     single : (Z, Z, K) array, eV
         Coefficients of the pair energy of a centre and a neighbour.
     values, slopes : float
-        Largest error of any function of ``many`` and of its derivative, each relative to the function's largest.
+        Largest error of any function of ``many`` and of its derivative, each relative to the function's largest;
+        that of derivatives includes the rounding of PACE's tables.
     pair_energy, pair_force : float
-        Largest error of a pair energy (eV) and of its derivative (eV/Å), beyond ``r_min``.
+        Largest error of a pair energy (eV) and of its derivative (eV/Å, with the rounding), beyond ``r_min``.
     """
 
     family: RadialFamily
@@ -160,16 +165,21 @@ def _fit(
     far, near, fine = _points(r_min, end, 600), _points(NEAR, r_min, 200), np.linspace(r_min, end, 3001)
     g, dg, target, dtarget = tables(far)
     matrix, right = np.vstack([g.T, SLOPE_LENGTH * dg.T]), np.vstack([target.T, SLOPE_LENGTH * dtarget.T])
+    small = (
+        ROUNDING * SLOPE_LENGTH * np.sqrt(len(matrix)) * np.eye(size)
+    )  # large coefficients cost what they round
+    matrix, right = np.vstack([small, matrix]), np.vstack([np.zeros((size, len(select))), right])
     fit = np.empty((len(select), size))
-    fit[-1] = np.linalg.lstsq(matrix, right[:, -1], rcond=1e-14)[0]
+    fit[-1] = np.linalg.lstsq(matrix, right[:, -1], rcond=None)[0]
     if len(select) > 1:  # pair energies may diverge at short range, the others stay tame all the way
         g, dg, target, dtarget = tables(near)
         matrix = np.vstack([matrix, NEAR_WEIGHT * g.T, NEAR_WEIGHT * SLOPE_LENGTH * dg.T])
         more = np.vstack([NEAR_WEIGHT * target.T, NEAR_WEIGHT * SLOPE_LENGTH * dtarget.T])
         right = np.vstack([right, more])[:, :-1]
-        fit[:-1] = np.linalg.lstsq(matrix, right, rcond=1e-14)[0].T
+        fit[:-1] = np.linalg.lstsq(matrix, right, rcond=None)[0].T
     g, dg, target, dtarget = tables(fine)
     value, slope = np.abs(fit @ g - target).max(axis=1), np.abs(fit @ dg - dtarget).max(axis=1)
+    slope += ROUNDING * np.abs(fit).sum(axis=1)
     largest = np.maximum(np.abs(target).max(axis=1), 1e-300), np.maximum(np.abs(dtarget).max(axis=1), 1e-300)
     relative = [(v / m)[:-1].max(initial=0.0) for v, m in zip((value, slope), largest, strict=True)]
     return fit, np.array([*relative, value[-1], slope[-1]])

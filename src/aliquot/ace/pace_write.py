@@ -194,6 +194,8 @@ def _best_fit(
     for size in SIZES:
         tries = [fitted_radials(potential, size=size, lam=lam, r_min=closest) for lam in LAMBDAS]
         radials = min(tries, key=lambda t: t.slopes + t.pair_force)
+        if size < SIZES[-1] and radials.pair_force > tolerance:
+            continue  # the pair energies alone miss it
         content = _content(potential, radials)
         energy, forces = largest_differences(potential, potential_of(content), closest, probes)
         export = PaceExport(
@@ -211,7 +213,8 @@ def _best_fit(
             return export, content
     raise InputError(
         f"the potential cannot be written to {path} within {tolerance:.1e} eV/Å: {export}; allow a larger"
-        " tolerance or r_min, or fit a potential in ChebExpCos functions, which is written exactly"
+        " tolerance or r_min. Written exactly are potentials in ChebExpCos or SBessel functions without pair"
+        " functions; beside pair functions ChebExpCos needs dcut = 1e-5"
     )
 
 
