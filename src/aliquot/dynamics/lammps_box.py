@@ -16,6 +16,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from aliquot.ace.verlet_list import spanning_cell
+from aliquot.errors import InputError
 
 __all__ = ["Box", "make_box"]
 
@@ -70,10 +71,13 @@ def make_box(atoms: Atoms) -> Box:
     Raises
     ------
     InputError
-        If the lattice vectors of the periodic axes do not span a cell.
+        If a position is not finite, or the lattice vectors of the periodic axes do not span a cell.
     """
     periodic = np.asarray(atoms.pbc, bool)
     cell = spanning_cell(atoms.cell.array, periodic)
+    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(bad):
+        raise InputError(f"position of atom {bad[0]} is {atoms.positions[bad[0]]}; it must be finite")
     q, upper = np.linalg.qr(cell.T)
     signs = np.sign(np.diag(upper))
     vectors, rotation = (upper * signs[:, None]).T, (q * signs).T
