@@ -326,5 +326,5 @@ def test_an_exported_potential_moves_atoms_in_lammps_and_back(tmp_path):
     one = run_lammps(ours, atoms, commands)
     two = run_lammps(read_pace(tmp_path / "silicon.yace"), atoms, commands)
     np.testing.assert_allclose(two.atoms.positions, one.atoms.positions, atol=1e-9)
-    np.testing.assert_allclose(two.thermo[-1]["PotEng"], one.thermo[-1]["PotEng"], rtol=1e-8)
+    np.testing.assert_allclose(two.thermo[-1]["TotEng"], one.thermo[-1]["TotEng"], rtol=1e-8)
     assert np.abs(one.atoms.positions - atoms.positions).max() > 0.05, "nothing moved, so nothing was tested"
