@@ -25,6 +25,7 @@ __all__ = [
     "gather",
     "harmonic_gradients",
     "harmonic_values",
+    "look_around",
 ]
 
 
@@ -123,6 +124,27 @@ def harmonic_gradients(count: int, norm: NDArray[np.float64], work: Workspace) -
                 d[here - m, j, 1] = -up * c_up + down * c_down
                 d[here + m, j, 2] = level * h[below + m, j] if m <= l - 1 else 0.0
                 d[here - m, j, 2] = level * h[below - m, j] if m <= l - 1 else 0.0
+
+
+@jit
+def look_around(
+    i: int,
+    other: int,
+    first: NDArray[np.int64],
+    index: NDArray[np.int64],
+    vectors: NDArray[np.float64],
+    species: NDArray[np.int64],
+    radials: Radials,
+    program: Program,
+    work: Workspace,
+) -> int:
+    """Everything about the neighbours of atom ``i`` of species ``other``, derivatives included; their number."""
+    count = gather(i, other, first, index, vectors, species, work)
+    if count > 0:
+        radial_functions(count, species[i], other, radials, work)
+        harmonic_values(count, program.harmonic_norm, work)
+        harmonic_gradients(count, program.harmonic_norm, work)
+    return count
 
 
 @jit

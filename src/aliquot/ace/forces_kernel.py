@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aliquot.ace.environment import (
-    densities,
-    gather,
-    harmonic_gradients,
-    harmonic_values,
-)
+from aliquot.ace.environment import densities, look_around
 from aliquot.ace.jit import jit
-from aliquot.ace.radial_kernel import radial_functions
 from aliquot.ace.simd import LANES, axpy, load, load4, multiply, multiply_add, splat, store
 from aliquot.ace.workspace import new_workspace
 
@@ -181,13 +175,10 @@ def forces(
                 i = members[lane]
                 energies[i] = energy[lane]
                 for other in range(program.channel_weights.shape[1]):
-                    count = gather(i, other, first, index, vectors, species, work)
+                    count = look_around(i, other, first, index, vectors, species, radials, program, work)
                     if count == 0:
                         continue
                     _pair_slopes(other, lane, program, slope, pair_slope)
-                    radial_functions(count, z, other, radials, work)
-                    harmonic_values(count, program.harmonic_norm, work)
-                    harmonic_gradients(count, program.harmonic_norm, work)
                     _pair_forces(count, program, pair_slope, work, along, turn, stretch, gradient)
                     for j in range(count):
                         target, r = work.target[j], work.r[j]

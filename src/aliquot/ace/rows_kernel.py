@@ -21,14 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aliquot.ace.environment import (
-    densities,
-    gather,
-    harmonic_gradients,
-    harmonic_values,
-)
+from aliquot.ace.environment import densities, look_around
 from aliquot.ace.jit import jit
-from aliquot.ace.radial_kernel import radial_functions
 from aliquot.ace.simd import (
     LANES,
     axpy,
@@ -232,12 +226,9 @@ def rows(
             for k in range(n_functions):
                 energy[z, k] += values[k, lane]
             for other in range(program.channel_weights.shape[1]):
-                count = gather(i, other, first, index, vectors, species, work)
+                count = look_around(i, other, first, index, vectors, species, radials, program, work)
                 if count == 0:
                     continue
-                radial_functions(count, z, other, radials, work)
-                harmonic_values(count, program.harmonic_norm, work)
-                harmonic_gradients(count, program.harmonic_norm, work)
                 _pair_gradients(count, program, work, unit, arm, gradients)
                 blocks = (count + 2) // QUADS + 1
                 place[0], place[1], place[2] = n_atoms, n_atoms + 1, i
