@@ -176,14 +176,16 @@ def _database(path: Path) -> Iterator[Atoms]:
     """Rows of an ASE database: key–value pairs and data become frame keys."""
     from ase.db import connect
 
-    for row in connect(str(path)).select():
-        atoms = row.toatoms()
-        atoms.info.update(row.key_value_pairs)
-        data: dict[str, Any] = dict(row.data)
-        for name, values in data.pop(KEPT_ARRAYS, {}).items():
-            atoms.set_array(name, values)
-        atoms.info.update(data)
-        yield atoms
+    database: Any = connect(str(path), use_lock_file=False)
+    with database as opened:  # closes it
+        for row in opened.select():
+            atoms = row.toatoms()
+            atoms.info.update(row.key_value_pairs)
+            data: dict[str, Any] = dict(row.data)
+            for name, values in data.pop(KEPT_ARRAYS, {}).items():
+                atoms.set_array(name, values)
+            atoms.info.update(data)
+            yield atoms
 
 
 # --- LAMMPS -------------------------------------------------------------------------------------------------
