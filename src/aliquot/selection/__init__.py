@@ -12,11 +12,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
 from aliquot.progress import Progress, silent
 from aliquot.selection import bayes, fps, uniform
 from aliquot.selection.bayes import Bayes
+from aliquot.selection.constraints import Constraints
+from aliquot.selection.cost import Cost
 from aliquot.selection.fps import FPS
 from aliquot.selection.method import Method
 from aliquot.selection.protocol import Selector
@@ -29,6 +32,8 @@ __all__ = [
     "METHODS",
     "Bayes",
     "Certificate",
+    "Constraints",
+    "Cost",
     "Method",
     "Random",
     "Selection",
@@ -45,32 +50,37 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 )
 
 
+_HEEDED = {"cost": "costs", "groups": "constraints"}
+
+
 def select(
     candidates: Features,
-    n: int,
+    n: int | None = None,
     *,
     method: str = "bayes",
     known: Features | None = None,
-    cost: Any = None,
-    groups: Any = None,
+    cost: Cost | NDArray[np.floating[Any]] | None = None,
+    groups: Constraints | None = None,
     seed: int = 0,
     progress: Progress = silent,
     **parameters: Any,
 ) -> Selection:
-    """Choose ``n`` of the candidates.
+    """Choose ``n`` of the candidates, or as many as a budget buys.
 
     Parameters
     ----------
     candidates : Features
         The pool.
-    n : int
-        How many.
+    n : int, optional
+        How many; left out where a budget decides.
     method : str
         One of :data:`METHODS`.
     known : Features, optional
         What is already labelled; the choice is made given it.
-    cost, groups
-        Refused by methods that cannot heed them.
+    cost : Cost or (candidates,) array, optional
+        What each candidate costs: gains are compared per cost; with a budget, that is what is spent.
+    groups : Constraints, optional
+        Who may be chosen, and with whom. Methods that cannot heed costs or constraints refuse them.
     seed : int
         Same seed, same answer.
     progress : Progress
@@ -96,6 +106,12 @@ def select(
     """
     if method not in METHODS:
         raise SelectionError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    for asked, given in (("cost", cost), ("groups", groups)):
+        if given is not None and asked not in METHODS[method].heeds:
+            able = ", ".join(name for name, line in METHODS.items() if asked in line.heeds)
+            raise SelectionError(
+                f"method {method} cannot heed {_HEEDED[asked]}; leave them out or use {able}"
+            )
     kind = METHODS[method].selector
     accepted = [field.name for field in fields(kind)]
     unknown = sorted(set(parameters) - set(accepted))
@@ -103,9 +119,12 @@ def select(
         has = f"it has {', '.join(accepted)}" if accepted else "it has none"
         raise SelectionError(f"method {method} has no parameter {', '.join(unknown)}; {has}")
     selector: Selector = kind(**parameters)
+    budget = cost.budget if isinstance(cost, Cost) else None
+    if n is None and budget is None:
+        raise SelectionError("neither n nor a budget is given; say how many to select, or what they may cost")
     chosen = selector.select(
         candidates,
-        n,
+        len(candidates) if n is None else n,
         known=known,
         cost=cost,
         groups=groups,

@@ -11,6 +11,9 @@ largest eigenvalue of the second-moment matrix of the pool; the answer says how 
 - ``energy``: the predictive variance of the observable of a candidate (its energy rows, or all of its rows
   where it has none, on average).
 
+With costs, gains are compared per cost; a budget is spent twice (:mod:`aliquot.selection.cost`), and the run whose
+picks carry more information, the log-determinant whatever the score, is the answer.
+
 References
 ----------
 G. L. Nemhauser, L. A. Wolsey and M. L. Fisher, Math. Program. 14, 265 (1978), doi:10.1007/BF01588971
@@ -32,6 +35,7 @@ from aliquot.errors import SelectionError
 from aliquot.information import Blocks, Energy, Entropy, Posterior, default_precision, gather
 from aliquot.progress import Progress, silent
 from aliquot.selection.certificate import entropy_certificate
+from aliquot.selection.cost import BUDGET_REFERENCES, GUARANTEE
 from aliquot.selection.greedy import greedy
 from aliquot.selection.method import Method
 from aliquot.selection.record import Selection, Sensitivity, SuggestedStop
@@ -102,10 +106,12 @@ class Bayes:
         [1, 2]
         """
         clock = [perf_counter()]
-        request = Request.check(candidates, n, known=known, cost=cost, groups=groups)
+        request = Request.check(candidates, n, known=known, cost=cost, groups=groups, heeds=True)
         precision = default_precision(candidates) if self.precision is None else float(self.precision)
         clock.append(perf_counter())
-        run = _run(self.score, precision, request, progress)
+        runs = [_run(self.score, precision, request, s, progress) for s in request.strategies]
+        run = max(runs, key=lambda r: r.log_det)
+        n = len(run.index)
         clock.append(perf_counter())
         certificate = None
         if isinstance(run.information, Entropy) and n:
@@ -113,7 +119,7 @@ class Bayes:
         clock.append(perf_counter())
         sensitivity = None
         if self.sensitivity and self.precision is None and n:
-            sensitivity = self._vary(precision, request, run.index, progress)
+            sensitivity = self._vary(precision, request, run, progress)
         clock.append(perf_counter())
         stages = zip(("prior", "select", "certificate", "sensitivity"), np.diff(clock), strict=True)
         origin = "1e-12 of the largest eigenvalue of the pool" if self.precision is None else "given"
@@ -126,20 +132,19 @@ class Bayes:
             certificate=certificate,
             suggested_stop=_suggested_stop(run.std, run.noise) if n else None,
             sensitivity=sensitivity,
-            nested=True,
+            nested=request.nested,
             timings={stage: float(seconds) for stage, seconds in stages},
-            references=_REFERENCES[self.score],
-            notes=_notes(run, request),
+            references=_REFERENCES[self.score] + (() if request.budget is None else BUDGET_REFERENCES),
+            notes=(*_budget_notes(runs, run, request), *_notes(run, request)),
         )
 
-    def _vary(
-        self, precision: float, request: Request, index: NDArray[np.int64], progress: Progress
-    ) -> Sensitivity:
+    def _vary(self, precision: float, request: Request, run: _Outcome, progress: Progress) -> Sensitivity:
         """Share of the picks that stay when the default prior is ten times stronger or weaker."""
         kept: dict[str, float] = {}
         for name, factor in (("10x", 10.0), ("0.1x", 0.1)):
-            other = _run(self.score, precision * factor, request, progress, stage=f"select at {name} prior")
-            kept[name] = len(np.intersect1d(index, other.index)) / len(index)
+            stage = f"select at {name} prior"
+            other = _run(self.score, precision * factor, request, run.strategy, progress, stage=stage)
+            kept[name] = len(np.intersect1d(run.index, other.index)) / len(run.index)
         return Sensitivity("precision", precision, kept)
 
 
@@ -147,6 +152,7 @@ class Bayes:
 class _Outcome:
     """Picks in order, what each brought, and how well it was predicted before."""
 
+    strategy: str
     information: Entropy | Energy
     index: NDArray[np.int64]
     gain: NDArray[np.float64]
@@ -154,9 +160,20 @@ class _Outcome:
     noise: list[float]
     rows_read: int
 
+    @property
+    def log_det(self) -> float:
+        """What the runs of one budget are compared by: twice the information after the picks, and a constant."""
+        return self.information.posterior.log_det()
+
 
 def _run(
-    score: str, precision: float, request: Request, progress: Progress, *, stage: str = "select"
+    score: str,
+    precision: float,
+    request: Request,
+    strategy: str,
+    progress: Progress,
+    *,
+    stage: str = "select",
 ) -> _Outcome:
     posterior = Posterior(np.full(request.candidates.n_features, precision))
     information = SCORES[score](posterior)
@@ -173,11 +190,13 @@ def _run(
 
     index, gain, rows_read = [np.empty(0, np.int64)], [np.empty(0)], 0
     for k, mask in request.phases():
+        ledger = request.ledger(strategy, mask)
         trace = greedy(
             information,
             request.candidates,
             k,
             allowed=mask,
+            ledger=ledger,
             before=remember,
             progress=progress,
             stage=stage,
@@ -185,7 +204,9 @@ def _run(
         index.append(trace.index)
         gain.append(trace.gain)
         rows_read += trace.rows_read
-    return _Outcome(information, np.concatenate(index), np.concatenate(gain), std, noise, rows_read)
+        if ledger is not None:
+            ledger.check_complete(request.n)
+    return _Outcome(strategy, information, np.concatenate(index), np.concatenate(gain), std, noise, rows_read)
 
 
 def _suggested_stop(std: list[float], noise: list[float]) -> SuggestedStop | None:
@@ -204,6 +225,25 @@ def _suggested_stop(std: list[float], noise: list[float]) -> SuggestedStop | Non
         f" would be known (standard deviation {std[-1]:.3g}, noise {noise[-1]:.3g}): every pick was worth making"
     )
     return SuggestedStop(None, std[-1], noise[-1], reason)
+
+
+def _budget_notes(runs: list[_Outcome], best: _Outcome, request: Request) -> tuple[str, ...]:
+    """How the two ways of spending a budget compare, and what that guarantees."""
+    if request.budget is None:
+        return ()
+    first = min(run.log_det for run in runs)
+    said = ", ".join(f"{run.strategy} {len(run.index)} picks" for run in runs)
+    notes = [
+        f"the budget was spent greedily by gain per cost and by plain gain ({said}); {best.strategy} is the answer,"
+        f" by {0.5 * (best.log_det - first):.3g} nat; plain greedy begins with the best single candidate"
+    ]
+    free = request.constraints is None or not request.constraints.binding
+    if isinstance(best.information, Entropy) and free:
+        notes.append(
+            f"guaranteed for every pool: {GUARANTEE:.1%} = ½ (1 - 1/e) of the most that this budget can bring; the"
+            " certificate is for this pool"
+        )
+    return tuple(notes)
 
 
 def _notes(run: _Outcome, request: Request) -> tuple[str, ...]:
@@ -225,5 +265,6 @@ CATALOGUE = {
         "N d² for the default prior, then at most 2 N d n flops",
         "40 bytes a candidate + d² + n d + 64 MB",
         ("doi:10.1214/ss/1177009939", "doi:10.1007/BF01588971", "doi:10.1038/s41524-023-01104-6"),
+        ("cost", "groups"),
     ),
 }

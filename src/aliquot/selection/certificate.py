@@ -8,7 +8,9 @@ given the known one, and every candidate i contributing :math:`M_i = \sum w^2 x 
    :math:`g_i = \tfrac12 \mathrm{tr}(P_S^{-1} M_i)`,
    :math:`F(S^*) \le F(S) + \sum_{\text{top }n} g_i - \sum_{i \in S} g_i`.
 
-Both cost one pass over the pool and hold for any S, however it was found.
+Both cost one pass over the pool and hold for any S, however it was found. With a budget, "top n" becomes the best
+that the budget buys of them when candidates may be cut (the fractional knapsack): no rival set costs more.
+Constraints only make rivals fewer, and the bounds stay bounds.
 
 References
 ----------
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from aliquot.information import Entropy, gather
 from aliquot.information.posterior import logdet_gains
+from aliquot.selection.cost import knapsack
 from aliquot.selection.record import Certificate
 from aliquot.selection.request import Request
 
@@ -49,6 +52,14 @@ def entropy_certificate(
     """
     n, table = len(index), request.candidates
     rival = request.distinct.copy() if n <= request.distinct.sum() else np.ones(len(table), bool)
+
+    def most(values: Vector) -> float:
+        if request.cost is None or request.budget is None:
+            return _top(values[rival], n)
+        price = request.cost.values
+        within = rival & (price <= request.budget)
+        return knapsack(values[within], price[within], request.budget)
+
     further, slope = np.zeros(len(table)), np.zeros(len(table))
     for some, _ in table.tiles():
         blocks = gather(table, some)
@@ -56,9 +67,9 @@ def entropy_certificate(
         further[some] = logdet_gains(z, blocks.offsets)
         slope[some] = 0.5 * np.add.reduceat(np.einsum("ij,ij->i", z, z), blocks.offsets[:-1])
     achieved = float(gain.sum())
-    tangent = _top(slope[rival], n) - float(slope[index].sum())
+    tangent = most(slope) - float(slope[index].sum())
     rival[index] = False
-    submodular = _top(further[rival], n)
+    submodular = most(further)
     if submodular <= tangent:
         argument = "submodularity: the largest remaining gains, added up"
     else:

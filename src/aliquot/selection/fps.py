@@ -14,6 +14,9 @@ twice the smallest that any n picks could reach given the same known set. The n 
 candidate left are n + 1 points at least r from each other and from the known set; whatever n structures one
 chooses, one of these points is nearest to a known structure, or two are nearest to the same choice.
 
+With costs, distances are compared per cost; a budget is spent twice (:mod:`aliquot.selection.cost`), and the run
+that leaves the smaller covering radius is the answer. Costs and quotas leave nothing of the bound above.
+
 References
 ----------
 T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985), doi:10.1016/0304-3975(85)90224-5
@@ -70,13 +73,12 @@ class FPS:
         [2, 3, 0]
         """
         start = perf_counter()
-        request = Request.check(candidates, n, known=known, cost=cost, groups=groups)
+        request = Request.check(candidates, n, known=known, cost=cost, groups=groups, heeds=True)
         points = _points(candidates)
-        distance = Distance(candidates.n_features)
-        if request.known is not None:
-            for some, _ in request.known.tiles():
-                distance.absorb(gather(request.known, some))
-        index, gain, radius, rows_read = _spread(distance, points, request, progress)
+        runs = {strategy: _spread(points, request, strategy, progress) for strategy in request.strategies}
+        best = min(runs, key=lambda strategy: runs[strategy][2])
+        index, gain, radius, rows_read = runs[best]
+        n = len(index)
         notes = [f"{rows_read} points were read for {n} picks: {rows_read / max(1, len(points)):.1f} passes"]
         if n and np.any(gain == 0.0):
             k = int(np.argmax(gain == 0.0))
@@ -84,14 +86,19 @@ class FPS:
                 f"from pick {k + 1} on every candidate lies on a point already chosen or known; the order of"
                 " that tail is by content hash"
             )
+        if request.budget is not None:
+            left = " and ".join(f"{r:.4g} ({s}, {len(i)} picks)" for s, (i, _, r, _) in runs.items())
+            notes.append(
+                f"the budget was spent greedily in two ways, leaving covering radii of {left}: {best} it is"
+            )
         return request.answer(
             index,
             method="fps",
             recipe={"method": "fps", "metric": "euclidean", "start": "known or nearest to the mean"},
             gain=gain,
             gain_unit="distance",
-            certificate=_certificate(radius) if n else None,
-            nested=True,
+            certificate=_certificate(radius) if n and not request.binding else None,
+            nested=request.nested,
             timings={"select": perf_counter() - start},
             references=_REFERENCES,
             notes=tuple(notes),
@@ -99,32 +106,53 @@ class FPS:
 
 
 def _spread(
-    distance: Distance, points: Features, request: Request, progress: Progress
+    points: Features, request: Request, strategy: str, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], float, int]:
     """Picks, their distances, the covering radius left, and rows read."""
+    distance = Distance(points.n_features)
+    if request.known is not None:
+        for some, _ in request.known.tiles():
+            distance.absorb(gather(request.known, some))
     index, gain = [np.empty(0, np.int64)], [np.empty(0)]
     rows_read, radius = 0, 0.0
     for position, (k, mask) in enumerate(request.phases()):
+        ledger = request.ledger(strategy, mask)
+        allowed = mask.copy() if ledger is None else ledger.open.copy()
         lonely = position == 0 and request.known is None
-        allowed = mask.copy()
         if lonely:
-            first = _most_ordinary(points, mask)
+            first = _most_ordinary(points, allowed)
             distance.absorb(gather(points, np.array([first])))
             allowed[first] = False
             index.append(np.array([first]))
             rows_read += 2 * len(points)
+            if ledger is not None:
+                ledger.enter(first)
+                gain.append(np.array([_radius(distance, points, mask)]))
         more = k - lonely
-        # one pick beyond what was asked, where there is one: its distance is the covering radius
-        trace = greedy(
-            distance, points, min(more + 1, int(allowed.sum())), allowed=allowed, progress=progress
-        )
-        radius = float(trace.gain[more]) if len(trace.gain) > more else 0.0
-        if lonely:
-            gain.append(trace.gain[:1] if len(trace.gain) else np.zeros(1))
+        if ledger is not None:
+            trace = greedy(distance, points, more, allowed=allowed, ledger=ledger, progress=progress)
+            radius = _radius(distance, points, mask)
+        else:  # one pick beyond what was asked, where there is one: its distance is the covering radius
+            trace = greedy(
+                distance, points, min(more + 1, int(allowed.sum())), allowed=allowed, progress=progress
+            )
+            radius = float(trace.gain[more]) if len(trace.gain) > more else 0.0
+            if lonely:
+                gain.append(trace.gain[:1] if len(trace.gain) else np.zeros(1))
         index.append(trace.index[:more])
         gain.append(trace.gain[:more])
         rows_read += trace.rows_read
+        if ledger is not None:
+            ledger.check_complete(request.n)
     return np.concatenate(index), np.concatenate(gain), radius, rows_read
+
+
+def _radius(distance: Distance, points: Features, mask: NDArray[np.bool_]) -> float:
+    """The largest distance of these candidates to the nearest known or chosen structure."""
+    return max(
+        float(distance.gain(gather(points, some)).max(where=mask[some], initial=0.0))
+        for some, _ in points.tiles()
+    )
 
 
 def _points(table: Features) -> Features:
@@ -167,5 +195,6 @@ CATALOGUE = {
         "at most 2 N d (n + known) flops",
         "40 bytes a candidate + (n + known) d + 64 MB",
         ("doi:10.1016/0304-3975(85)90224-5",),
+        ("cost", "groups"),
     ),
 }

@@ -14,6 +14,9 @@ candidates of one row, bringing N bounds over k picks up to date is one matrix p
 triangular solve of N d² where that is less. Blocks of several rows have no front: they are evaluated from
 scratch when they are looked at.
 
+Where gains are compared per cost, bounds and gains are divided by it wherever they are compared, and nowhere else.
+A ledger says who may still be chosen; whom it refuses leaves the run, and the next best is asked for.
+
 Memory beyond the table: 40 bytes a candidate, a front of at most 64 MB, and tiles.
 
 References
@@ -34,6 +37,7 @@ from aliquot.information import Blocks, Information, gather
 from aliquot.information.protocol import SLACK
 from aliquot.progress import Progress, silent
 from aliquot.selection.front import Front
+from aliquot.selection.ledger import Ledger
 from aliquot.table import TILE_ROWS, Features
 
 __all__ = ["TIE", "Trace", "first_by_hash", "greedy"]
@@ -81,6 +85,7 @@ def greedy(
     n: int,
     *,
     allowed: NDArray[np.bool_] | None = None,
+    ledger: Ledger | None = None,
     before: Callable[[Blocks], None] | None = None,
     progress: Progress = silent,
     stage: str = "select",
@@ -97,6 +102,8 @@ def greedy(
         At most the number of allowed candidates.
     allowed : (candidates,) array of bool, optional
         Which candidates may be chosen; all by default.
+    ledger : Ledger, optional
+        Costs and constraints, which may end the run before ``n`` picks; with a budget, so does a best gain of 0.
     before : callable, optional
         Called with the rows of each pick before they are absorbed.
     progress, stage
@@ -111,19 +118,26 @@ def greedy(
     Time: at most 2 N d n flops for candidates of one row, plus O(d²) for each of the few exact evaluations a
     pick; far less where the spectrum of the pool falls quickly.
     """
-    run = _Run(information, candidates, np.ones(len(candidates), bool) if allowed is None else allowed)
+    allowed = np.ones(len(candidates), bool) if allowed is None else allowed
+    run = _Run(information, candidates, allowed if ledger is None else allowed & ledger.open, ledger)
     index, gain = np.empty(n, np.int64), np.empty(n)
-    for k in range(n):
+    k = 0
+    while k < n and len(run.remaining()):
         best = run.settle()
         if best == 0.0:  # nothing left to learn: the rest in the order of their hashes, which changes nothing
-            rest = run.remaining()
-            index[k:], gain[k:] = rest[np.lexsort((rest, candidates.ids.hash[rest]))][: n - k], 0.0
-            run.bound[index[k:]] = -np.inf
+            rest = run.tail(n - k)
+            index[k : k + len(rest)], gain[k : k + len(rest)] = rest, 0.0
+            k += len(rest)
             break
-        index[k], gain[k] = run.winner(best)
-        run.absorb(int(index[k]), before)
-        progress(stage, k + 1, n)
-    return Trace(index, gain, run.bound, run.stamp, run.rows_read)
+        pick, value = run.winner(best)
+        if ledger is not None and not ledger.admits(pick):
+            run.bound[pick] = -np.inf
+            continue
+        index[k], gain[k] = pick, value
+        run.absorb(pick, before)
+        k += 1
+        progress(stage, k, n)
+    return Trace(index[:k], gain[:k], run.bound, run.stamp, run.rows_read)
 
 
 def first_by_hash(table: Features, tied: Indices) -> int:
@@ -134,8 +148,15 @@ def first_by_hash(table: Features, tied: Indices) -> int:
 class _Run:
     """Bounds, stamps and the front of one greedy run."""
 
-    def __init__(self, information: Information, table: Features, allowed: NDArray[np.bool_]) -> None:
-        self.information, self.table = information, table
+    def __init__(
+        self,
+        information: Information,
+        table: Features,
+        allowed: NDArray[np.bool_],
+        ledger: Ledger | None,
+    ) -> None:
+        self.information, self.table, self.ledger = information, table, ledger
+        self.price = None if ledger is None else ledger.price  # what gains are divided by to be compared
         self.rows_of = np.diff(table.offsets)
         self.rows_read = 0
         n = len(table)
@@ -147,34 +168,36 @@ class _Run:
             self.bound[some] = information.gain(self._read(some)) * (1.0 + SLACK)
         self.front = Front(table) if information.bound and table.single_rows else None
         self.newcomers = [every]  # brought up to date since the last pick
-        self.evaluated: list[Indices] = []  # exactly, for this pick
+        self.evaluated: list[Indices] = []  # exactly, since the last pick
 
     def remaining(self) -> Indices:
         """Candidates that may still be chosen."""
         return np.flatnonzero(self.bound > -np.inf)
 
     def settle(self) -> float:
-        """Evaluate and widen until the largest gain is certain; return it."""
+        """Evaluate and widen until the largest gain (per cost) is certain; return it."""
         evaluate, near, far = _FIRST_EXACT, _FIRST_NEAR, _FIRST_FAR
         now = self.information.absorbed
-        self.evaluated = [np.array([np.argmax(self.bound)])]
-        best = self._evaluate(self.evaluated[0])
-        open_ = np.flatnonzero(self.bound >= best * (1.0 - TIE))  # only ever shrinks: best rises, bounds fall
+        worth = self._worth()
+        self.evaluated.append(np.array([np.argmax(worth)]))
+        self._evaluate(self.evaluated[-1])
+        best = float(self._worth(np.concatenate(self.evaluated)).max())
+        open_ = np.flatnonzero(worth >= best * (1.0 - TIE))  # only ever shrinks: best rises, bounds fall
         while True:
-            open_ = open_[(self.bound[open_] >= best * (1.0 - TIE)) & (self.exact[open_] != now)]
+            open_ = open_[(self._worth(open_) >= best * (1.0 - TIE)) & (self.exact[open_] != now)]
             if len(open_) == 0:
                 return best
             current = open_ if self.front is None else open_[self.stamp[open_] == now]
             if len(current):
-                some = _largest(current, self.bound, evaluate)
+                some = self._largest(current, evaluate)
                 best = max(best, self._evaluate(some))
                 self.evaluated.append(some)
                 evaluate *= 2
             elif self.front is not None and len(inside := open_[self.front.holds(open_)]):
-                self._tighten(_largest(inside, self.bound, near))
+                self._tighten(self._largest(inside, near))
                 near *= 2
             else:
-                some = _largest(open_, self.bound, far)
+                some = self._largest(open_, far)
                 self._tighten(some)
                 self.newcomers.append(some)
                 far *= 4
@@ -182,18 +205,38 @@ class _Run:
     def winner(self, best: float) -> tuple[int, float]:
         """Among the exact gains equal to the best, the one of the smallest hash."""
         exact = np.concatenate(self.evaluated)
-        pick = first_by_hash(self.table, exact[self.bound[exact] >= best * (1.0 - TIE)])
+        pick = first_by_hash(self.table, exact[self._worth(exact) >= best * (1.0 - TIE)])
         return pick, float(self.bound[pick])
+
+    def tail(self, count: int) -> Indices:
+        """Up to ``count`` of the remaining candidates in the order of their hashes; none with a budget."""
+        rest = self.remaining()
+        rest = rest[np.lexsort((rest, self.table.ids.hash[rest]))]
+        if self.ledger is None:
+            chosen = rest[:count]
+        else:
+            ledger, some = self.ledger, list[int]()
+            while len(some) < count and ledger.budget is None and len(rest := rest[ledger.open[rest]]):
+                if ledger.admits(first := int(rest[0])):
+                    ledger.enter(first)
+                    some.append(first)
+            chosen = np.array(some, np.int64)
+        self.bound[chosen] = -np.inf
+        return chosen
 
     def absorb(self, pick: int, before: Callable[[Blocks], None] | None) -> None:
         """Absorb the pick; let into the front what was read from outside for it."""
         if self.front is not None:
-            self.rows_read += self.front.admit(np.concatenate(self.newcomers), self.bound)
+            self.rows_read += self.front.admit(np.concatenate(self.newcomers), self._worth())
             self.newcomers = [np.empty(0, np.int64)]
+        if self.ledger is not None:
+            self.ledger.enter(pick)
+            self.bound[~self.ledger.open] = -np.inf
         block = self._read(np.array([pick]))
         if before is not None:
             before(block)
         self.information.absorb(block)
+        self.evaluated = []
         self.bound[pick] = -np.inf
         if not self.information.bound:
             self.bound[self.remaining()] = np.inf
@@ -203,7 +246,7 @@ class _Run:
         for part in self._tiles(np.sort(some)):
             self.bound[part] = self.information.gain(self._rows(part))
         self.exact[some] = self.stamp[some] = self.information.absorbed
-        return float(self.bound[some].max())
+        return float(self._worth(some).max())
 
     def _tighten(self, some: Indices) -> None:
         """Bring bounds to now."""
@@ -232,9 +275,12 @@ class _Run:
             yield some[start:stop]
             start = stop
 
+    def _worth(self, some: Indices | slice = slice(None)) -> Vector:
+        """What candidates are compared by: their bounds, per cost where costs count."""
+        return self.bound[some] if self.price is None else self.bound[some] / self.price[some]
 
-def _largest(some: Indices, bound: Vector, count: int) -> Indices:
-    """The ``count`` candidates of the largest bounds; all of them where that saves a second sweep."""
-    if len(some) <= 2 * count:
-        return some
-    return some[np.argpartition(-bound[some], count)[:count]]
+    def _largest(self, some: Indices, count: int) -> Indices:
+        """The ``count`` candidates of the largest bounds; all of them where that saves a second sweep."""
+        if len(some) <= 2 * count:
+            return some
+        return some[np.argpartition(-self._worth(some), count)[:count]]

@@ -21,6 +21,8 @@ class Method:
     cost, memory : str
         For N candidates of one row, d features and n picks.
     references : tuple of str
+    heeds : tuple of str
+        Which of ``"cost"`` and ``"groups"`` it keeps to; it refuses the others.
     """
 
     selector: type[Any]
@@ -28,3 +30,4 @@ class Method:
     cost: str
     memory: str
     references: tuple[str, ...]
+    heeds: tuple[str, ...] = ()

@@ -40,8 +40,9 @@ class Selector(Protocol):
         n : int
         known : Features, optional
             What is already labelled; the choice is made given it.
-        cost, groups
-            Refused by methods that cannot heed them.
+        cost : Cost or (candidates,) array, optional
+        groups : Constraints, optional
+            Each refused by methods that cannot heed it. With a budget, ``n`` is an upper limit.
         rng : numpy.random.Generator
             The only source of randomness.
         progress : Progress

@@ -112,6 +112,12 @@ class Selection:
         Papers to cite.
     notes : tuple of str
         What a user should know about this choice: duplicates passed over, features left out, ….
+    cost : (n,) array or None
+        Cost of each pick.
+    cost_unit : str
+        What costs are measured in: ``"atoms^3"``, ….
+    budget : float or None
+        What could be spent, where that decided how many were chosen.
     """
 
     index: NDArray[np.int64]
@@ -133,15 +139,25 @@ class Selection:
     timings: Mapping[str, float] = field(default_factory=dict[str, float])
     references: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    cost: NDArray[np.float64] | None = None
+    cost_unit: str = ""
+    budget: float | None = None
 
     def __post_init__(self) -> None:
         if len(np.unique(self.index)) != len(self.index):
             raise InputError("a selection cannot hold the same candidate twice")
         if len(self.ids) != len(self.index) or (self.gain is not None and len(self.gain) != len(self.index)):
             raise InputError("ids, gains and picks of a selection must have the same length")
+        if self.cost is not None and len(self.cost) != len(self.index):
+            raise InputError("costs and picks of a selection must have the same length")
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def spent(self) -> float | None:
+        """Cost of all picks together; None where no cost was given."""
+        return None if self.cost is None else float(self.cost.sum())
 
     def with_timings(self, **seconds: float) -> Selection:
         """The same selection with more stages timed."""
@@ -204,7 +220,7 @@ def _from_fields(record: dict[str, Any]) -> Selection:
     """Turn lists back into arrays and records."""
     picks: list[dict[str, Any]] = record.pop("picks")
     files = tuple(dict.fromkeys(p["file"] for p in picks))
-    gain = record.pop("gain")
+    gain, cost = record.pop("gain"), record.pop("cost", None)  # records before costs have no such key
     nested_records: dict[str, Any] = {
         "certificate": Certificate,
         "suggested_stop": SuggestedStop,
@@ -222,6 +238,7 @@ def _from_fields(record: dict[str, Any]) -> Selection:
             np.array([p["frame"] for p in picks], np.int64),
         ),
         gain=None if gain is None else np.array(gain, np.float64),
+        cost=None if cost is None else np.array(cost, np.float64),
         references=tuple(record.pop("references")),
         notes=tuple(record.pop("notes")),
         **record,

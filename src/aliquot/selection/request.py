@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
+from aliquot.selection.constraints import Constraints, distinct_at
+from aliquot.selection.cost import Cost
+from aliquot.selection.ledger import Ledger
 from aliquot.selection.record import Selection
 from aliquot.table import Features, Ids
 
@@ -29,8 +32,11 @@ class Request:
     distinct : (candidates,) array of bool
         Candidates that are neither in the known set nor a repetition of an earlier candidate, by content hash.
         They are chosen before any other: labelling the same structure twice teaches nothing.
+        With a budget or constraints, no other is chosen at all.
     notes : tuple of str
         What a user should know about this pool.
+    cost, constraints
+        Where the method heeds them.
     """
 
     candidates: Features
@@ -38,18 +44,34 @@ class Request:
     known: Features | None
     distinct: NDArray[np.bool_]
     notes: tuple[str, ...]
+    cost: Cost | None = None
+    constraints: Constraints | None = None
 
     @classmethod
     def check(
-        cls, candidates: Features, n: int, *, known: Features | None, cost: Any = None, groups: Any = None
+        cls,
+        candidates: Features,
+        n: int,
+        *,
+        known: Features | None,
+        cost: Any = None,
+        groups: Any = None,
+        heeds: bool = False,
     ) -> Request:
         """Refuse what cannot be done, with numbers.
+
+        Parameters
+        ----------
+        candidates, n, known, cost, groups
+            As asked of a selector.
+        heeds : bool
+            Whether the method heeds costs and constraints; it then chooses with :meth:`ledger`.
 
         Raises
         ------
         SelectionError
         """
-        if cost is not None or groups is not None:
+        if not heeds and (cost is not None or groups is not None):
             asked = " and ".join(k for k, v in (("cost", cost), ("groups", groups)) if v is not None)
             raise SelectionError(f"{asked} given, but this method cannot heed it; leave it out")
         if known is not None and len(known) == 0:
@@ -60,8 +82,54 @@ class Request:
         notes = () if len(candidates) == 0 else _check_rows(candidates, "candidate")
         if known is not None:
             _check_rows(known, "known structure")
-        distinct, remarks = _distinct(candidates, n, known)
-        return cls(candidates, n, known, distinct, (*notes, *remarks))
+        price, limits = Cost.of(cost, candidates), Constraints.of(groups, candidates)
+        strict = limits is not None or (price is not None and price.budget is not None)
+        distinct, remarks = _distinct(candidates, known)
+        if limits is not None:
+            distinct, more = _allowed(limits, candidates, distinct, known)
+            remarks = (*remarks, *more)
+        if strict:
+            n = _at_most(n, distinct, price)
+        elif n > distinct.sum():
+            remarks = (*remarks, _repeated(n, int(distinct.sum())))
+        return cls(candidates, n, known, distinct, (*notes, *remarks), price, limits)
+
+    @property
+    def budget(self) -> float | None:
+        """What may be spent, where that decides how many are chosen."""
+        return None if self.cost is None else self.cost.budget
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """How gains are compared, in the runs of which the best is the answer."""
+        if self.cost is None:
+            return ("plain",)
+        return ("per cost",) if self.cost.budget is None else ("per cost", "plain")
+
+    @property
+    def binding(self) -> bool:
+        """Whether costs or constraints make some sets of new candidates impossible choices."""
+        return self.cost is not None or (self.constraints is not None and self.constraints.binding)
+
+    @property
+    def nested(self) -> bool:
+        """Whether greedy picks of a smaller number would be the first of these."""
+        quotas = self.constraints is not None and bool(self.constraints.at_least)
+        return self.budget is None and not quotas
+
+    def ledger(self, strategy: str, mask: NDArray[np.bool_]) -> Ledger | None:
+        """New books for a run among the candidates of ``mask``; None where nothing is to be kept."""
+        if not self.binding:
+            return None
+        return Ledger(
+            self.candidates,
+            self.n,
+            allowed=mask,
+            cost=self.cost,
+            per_cost=strategy == "per cost",
+            constraints=self.constraints,
+            known=self.known,
+        )
 
     def phases(self) -> list[tuple[int, NDArray[np.bool_]]]:
         """How many to choose from which candidates: the distinct ones first, then the others if need be."""
@@ -78,12 +146,18 @@ class Request:
     ) -> Selection:
         """The record of a choice, with everything that the problem itself determines filled in."""
         pool, known = self.candidates, self.known
-        more = {"features": dict(pool.recipe), "n": self.n}
+        more: dict[str, Any] = {"features": dict(pool.recipe), "n": self.n if self.budget is None else None}
+        if self.constraints is not None:
+            more["constraints"] = self.constraints.words()
+        price = self.cost
         return Selection(
             index=index,
             ids=pool.ids[index],
             recipe={**recipe, **more},
-            stop=f"{len(index)} of {len(pool)} candidates chosen, as asked",
+            stop=self._stop(index),
+            cost=None if price is None else price.values[index],
+            cost_unit="" if price is None else price.unit,
+            budget=self.budget,
             pool_size=len(pool),
             known_size=0 if known is None else len(known),
             pool_hash=pool.ids.digest(),
@@ -91,6 +165,24 @@ class Request:
             notes=(*self.notes, *notes),
             **fields,
         )
+
+    def _stop(self, index: NDArray[np.int64]) -> str:
+        """Why there are no more picks."""
+        if self.cost is None or self.budget is None:
+            return f"{len(index)} of {len(self.candidates)} candidates chosen, as asked"
+        spent, unit = float(self.cost.values[index].sum()), self.cost.in_units()
+        left = self.distinct.copy()
+        left[index] = False
+        said = (
+            f"{len(index)} of {len(self.candidates)} candidates chosen for {spent:.6g} of a budget of"
+            f" {self.budget:g}{unit}"
+        )
+        if len(index) == self.n:
+            return said
+        cheapest = float(self.cost.values[left].min())
+        if spent + cheapest > self.budget:
+            return f"{said}; the cheapest other costs {cheapest:g}"
+        return f"{said}; the others teach nothing more, or the constraints forbid them"
 
 
 def _check_number(candidates: Features, n: int) -> None:
@@ -166,9 +258,7 @@ def _flat_features(table: Features, low: NDArray[np.float64], high: NDArray[np.f
     )
 
 
-def _distinct(
-    candidates: Features, n: int, known: Features | None
-) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+def _distinct(candidates: Features, known: Features | None) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Which candidates are new, and what to say about those that are not."""
     hashes = candidates.ids.hash
     first = np.zeros(len(candidates), bool)
@@ -180,12 +270,44 @@ def _distinct(
         notes.append(_passed_over(already, candidates.ids, "already among the known structures"))
     if (repeated := ~first & ~already).any():
         notes.append(_passed_over(repeated, candidates.ids, "an exact repetition of another candidate"))
-    if n > distinct.sum():
+    return distinct, tuple(notes)
+
+
+def _repeated(n: int, new: int) -> str:
+    return f"only {new} candidates are new, so {n - new} of the {n} chosen repeat a structure; they come last"
+
+
+def _allowed(
+    limits: Constraints, candidates: Features, distinct: NDArray[np.bool_], known: Features | None
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Which of the new candidates take part, and how many do not for which reason."""
+    notes: list[str] = []
+    if limits.exclude is not None:
+        notes.append(f"{int(limits.exclude.sum())} candidates were excluded by request")
+        distinct = distinct & ~limits.exclude
+    if limits.tolerance:
+        before = int(distinct.sum())
+        distinct, near_known = distinct_at(limits.tolerance, candidates, distinct, known)
         notes.append(
-            f"only {int(distinct.sum())} candidates are new, so {n - int(distinct.sum())} of the {n} chosen"
-            " repeat a structure; they come last"
+            f"{before - int(distinct.sum())} of {before} candidates were left out as near duplicates, closer than"
+            f" {limits.tolerance:.4g} in feature space: {near_known} to known structures, the others to a candidate"
+            " that is kept"
         )
     return distinct, tuple(notes)
+
+
+def _at_most(n: int, distinct: NDArray[np.bool_], cost: Cost | None) -> int:
+    """How many can be chosen at most where repetitions are not."""
+    available = int(distinct.sum())
+    if cost is not None and cost.budget is not None:
+        cost.check_affordable(distinct)
+        return min(n, available)
+    if n > available:
+        raise SelectionError(
+            f"cannot select {n} of {len(distinct)} candidates: {available} are left after repetitions, known"
+            " structures and exclusions; lower n or relax what excludes them"
+        )
+    return n
 
 
 def _passed_over(mask: NDArray[np.bool_], ids: Ids, why: str) -> str:
