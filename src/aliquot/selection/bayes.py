@@ -110,7 +110,7 @@ class Bayes:
         precision = default_precision(candidates) if self.precision is None else float(self.precision)
         clock.append(perf_counter())
         runs = [_run(self.score, precision, request, s, progress) for s in request.strategies]
-        run = max(runs, key=lambda r: r.log_det)
+        run = max(runs, key=lambda r: round(r.log_det, 6))  # equal sets, in two orders: the first of the runs
         n = len(run.index)
         clock.append(perf_counter())
         certificate = None
