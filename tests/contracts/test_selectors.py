@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aliquot.errors import SelectionError
-from aliquot.selection import FPS, METHODS, Bayes, Random, Selection
+from aliquot.selection import FPS, KDPP, METHODS, Bayes, DPPMap, Random, Selection
 from aliquot.testing import Problem, check_selector, selection_problems
 
 SELECTORS = {
@@ -17,6 +17,13 @@ SELECTORS = {
     "bayes energy": Bayes(score="energy"),
     "bayes with a given prior": Bayes(precision=0.5),
     "fps": FPS(),
+    "kdpp": KDPP(),
+    "kdpp cosine": KDPP(kernel="cosine"),
+    "kdpp rbf": KDPP(kernel="rbf"),
+    "kdpp by Nyström": KDPP(kernel="polynomial", exact=10, rank=8, ridge=1e-6),
+    "dpp-map": DPPMap(),
+    "dpp-map rbf": DPPMap(kernel="rbf"),
+    "dpp-map with exchanges": DPPMap(kernel="cosine", ridge=1e-3, swaps=20),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

@@ -32,6 +32,16 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Each pick is the structure that lies farthest, in feature space, from everything known or picked"
         " before.",
     ),
+    ("kdpp", ""): (
+        "Draw from a determinantal point process",
+        "Sets of structures were drawn at random, each with a probability proportional to the squared volume that"
+        " its features span: alike structures seldom come together.",
+    ),
+    ("dpp-map", ""): (
+        "Likeliest set of a determinantal point process",
+        "Each pick is the structure least like everything known or picked before: the one whose features, as far"
+        " as the others do not already span them, are longest.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",

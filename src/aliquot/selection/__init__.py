@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
 from aliquot.progress import Progress, silent
-from aliquot.selection import bayes, fps, uniform
+from aliquot.selection import bayes, dpp, dpp_map, fps, uniform
 from aliquot.selection.bayes import Bayes
 from aliquot.selection.constraints import Constraints
 from aliquot.selection.cost import Cost
+from aliquot.selection.dpp import DPP, KDPP
+from aliquot.selection.dpp_map import DPPMap
 from aliquot.selection.fps import FPS
 from aliquot.selection.method import Method
 from aliquot.selection.protocol import Selector
@@ -28,12 +30,15 @@ from aliquot.selection.uniform import Random
 from aliquot.table import Features
 
 __all__ = [
+    "DPP",
     "FPS",
+    "KDPP",
     "METHODS",
     "Bayes",
     "Certificate",
     "Constraints",
     "Cost",
+    "DPPMap",
     "Method",
     "Random",
     "Selection",
@@ -46,7 +51,11 @@ __all__ = [
 
 #: Every method by the name that ``select`` and the command line know.
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {name: method for module in (bayes, fps, uniform) for name, method in module.CATALOGUE.items()}
+    {
+        name: method
+        for module in (bayes, fps, dpp, dpp_map, uniform)
+        for name, method in module.CATALOGUE.items()
+    }
 )
 
 

@@ -1,0 +1,270 @@
+r"""The likelihood kernel L of a determinantal point process over a pool, given what is known.
+
+.. math:: P(S) \propto \det L_S, \qquad L_{ij} = q_i\, k(x_i, x_j)\, q_j .
+
+Given known structures, k is the *posterior* kernel, the covariance that is left when their labels have been
+seen. For kernels that are inner products of short rows (linear, cosine) it is
+
+.. math:: L = \Phi P^{-1} \Phi^\top, \qquad P = \lambda I + \Phi_K^\top W^2 \Phi_K ,
+
+with all rows of the known structures, weighted by inverse noise (unit rows and noise for the cosine). For every
+kernel the same, up to the factor λ, is :math:`k(x, y) - k_{xK} (k_{KK} + \lambda I)^{-1} k_{Ky}`. At λ = 0 the
+determinant of the known structures joined to S is what counts, without noise. That collapses once there are as
+many known structures as the rank of the kernel: it is then refused.
+
+Beyond a stated number of candidates, kernels without short rows are replaced by Nyström's approximation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.errors import SelectionError
+from aliquot.information.blocks import gather
+from aliquot.information.kernel import Kernel
+from aliquot.information.pivoted import pivoted_cholesky
+from aliquot.information.posterior import PRIOR_FRACTION, Posterior, default_precision
+from aliquot.information.spectrum import SMALLEST, Rows, Spectrum, triangle_of
+from aliquot.table import TILE_ROWS, Features
+
+__all__ = ["Likelihood", "likelihood", "nystrom"]
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+_HELD_BYTES = 1 << 30  # rows of F are kept in memory up to this size, and computed again when needed beyond
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """L, by what can be asked of it; never held as a whole unless :meth:`spectrum` must.
+
+    Parameters
+    ----------
+    n : int
+        Candidates.
+    diagonal : (n,) array
+    columns : callable
+        Columns of L by positions: (n, how many).
+    rows : callable or None
+        F with L = F Fᵀ, where it is short.
+    resolution, floor : float
+        What counts as zero; see :meth:`Spectrum.of_rows`.
+    kernel : Kernel
+        With every parameter set.
+    precision : float or None
+        λ, where something is known.
+    notes : tuple of str
+    """
+
+    n: int
+    diagonal: Vector
+    columns: Callable[[NDArray[np.int64]], Matrix]
+    rows: Rows | None
+    resolution: float
+    floor: float
+    kernel: Kernel
+    precision: float | None
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """Eigenvalues and eigenvectors: through F, or of the whole n × n matrix."""
+        if self.rows is not None:
+            return Spectrum.of_rows(self.rows, self.n, resolution=self.resolution, floor=self.floor)
+        L = self.columns(np.arange(self.n))
+        return Spectrum.of_matrix(0.5 * (L + L.T), floor=self.floor)
+
+    @property
+    def level(self) -> float:
+        """Mean of the diagonal; 1 for a kernel of zeros."""
+        mean = float(self.diagonal.mean()) if self.n else 0.0
+        return mean if mean > 0 else 1.0
+
+
+def likelihood(
+    pool: Features,
+    members: NDArray[np.int64],
+    *,
+    kernel: Kernel,
+    known: Features | None = None,
+    precision: float | None = None,
+    quality: Vector | None = None,
+) -> Likelihood:
+    """L of some candidates of a pool.
+
+    Parameters
+    ----------
+    pool : Features
+    members : (n,) array of int
+        Which candidates.
+    kernel : Kernel
+    known : Features, optional
+        Conditions the kernel.
+    precision : float, optional
+        λ; 0 for no noise. By default 10⁻¹² of the largest eigenvalue of the second moment of the pool (kernels of
+        short rows) or of the mean of the diagonal (others).
+    quality : (n,) array, optional
+        q of each member, positive.
+
+    Raises
+    ------
+    SelectionError
+        If conditioning without noise is asked for and impossible.
+    """
+    q = np.ones(len(members)) if quality is None else quality
+    build = _of_short_rows if kernel.has_features else _of_pairs
+    L, rank_known = build(pool, members, kernel, known, precision, q)
+    if known is not None and L.precision == 0.0 and len(known) >= rank_known + L.spectrum.rank:
+        raise SelectionError(
+            f"conditioning without noise (precision 0) on {len(known)} known structures is impossible with a kernel"
+            f" of rank {rank_known + L.spectrum.rank}: it needs fewer known structures than that; give a positive"
+            " precision, or a kernel of higher rank"
+        )
+    return L
+
+
+def nystrom(L: Likelihood, rank: int, *, order: NDArray[np.int64]) -> Likelihood:
+    """L replaced by its Nyström approximation of at most this rank, on greedily chosen landmarks; 8 n · rank bytes.
+
+    Ties between landmarks go to the smaller ``order``.
+    """
+    pivots = pivoted_cholesky(
+        L.diagonal, lambda j: L.columns(np.array([j]))[:, 0], rank, order=order, stage="landmarks"
+    )
+    F = np.ascontiguousarray(pivots.factor.T)
+    lost = float(np.maximum(pivots.rest, 0.0).sum()) / max(float(L.diagonal.sum()), np.finfo(float).tiny)
+    note = (
+        f"the {L.kernel.name} kernel of {L.n} candidates was replaced by Nyström's approximation of rank"
+        f" {F.shape[1]} on greedy landmarks (pivoted Cholesky); it misses {lost:.2g} of the trace"
+    )
+    return _short(lambda some: F[some], L.n, SMALLEST, 0.0, L.kernel, L.precision, (*L.notes, note))
+
+
+def _short(
+    rows: Rows,
+    n: int,
+    resolution: float,
+    floor: float,
+    kernel: Kernel,
+    precision: float | None,
+    notes: tuple[str, ...] = (),
+) -> Likelihood:
+    """L = F Fᵀ; F is held where it is small enough."""
+    p = rows(slice(0, 0)).shape[1]
+    if 8 * n * p <= _HELD_BYTES:
+        held = np.vstack([np.zeros((0, p)), *(rows(tile) for tile in _tiles(n))])
+        rows = held.__getitem__
+
+    def columns(which: NDArray[np.int64]) -> Matrix:
+        chosen = rows(which).T
+        return np.vstack([np.zeros((0, len(which))), *(rows(tile) @ chosen for tile in _tiles(n))])
+
+    squares = [np.einsum("ij,ij->i", F, F) for F in map(rows, _tiles(n))]
+    diagonal = np.concatenate([np.zeros(0), *squares])
+    return Likelihood(n, diagonal, columns, rows, resolution, floor, kernel, precision, notes)
+
+
+def _tiles(n: int) -> list[slice]:
+    return [slice(k, min(k + TILE_ROWS, n)) for k in range(0, n, TILE_ROWS)]
+
+
+def _of_short_rows(
+    pool: Features,
+    members: NDArray[np.int64],
+    kernel: Kernel,
+    known: Features | None,
+    precision: float | None,
+    q: Vector,
+) -> tuple[Likelihood, int]:
+    single = pool.rows.dtype == np.float32
+    resolution = 4.0 * np.sqrt(pool.n_features) * float(np.finfo(np.float32).eps) if single else SMALLEST
+
+    def plain(some: Any) -> Matrix:
+        return kernel.features(_points(pool, members[some])) * q[some, None]
+
+    if known is None:
+        return _short(plain, len(members), resolution, 0.0, kernel, None), 0
+    if precision is None and kernel.name == "linear":
+        precision = default_precision(pool)
+    elif precision is None:
+        top = np.linalg.norm(triangle_of(plain, len(members)), 2) ** 2 / max(1, len(members))
+        precision = PRIOR_FRACTION * (float(top) or 1.0)
+    if precision == 0.0:
+        # The rank is read off rows that no projection has made small.
+        scale = float(np.linalg.norm(triangle_of(plain, len(members)), 2)) if len(members) else 0.0
+        basis = _row_space(known, kernel, resolution)
+
+        def projected(some: Any) -> Matrix:
+            once = plain(some)
+            once -= (once @ basis.T) @ basis
+            return once - (once @ basis.T) @ basis  # again: once leaves rounding behind
+
+        return _short(projected, len(members), resolution, resolution * scale, kernel, 0.0), len(basis)
+    posterior = Posterior(np.full(pool.n_features, precision))
+    for some, _ in known.tiles():
+        posterior.absorb(_known_rows(known, some, kernel))
+    # √λ keeps L of the size that it has before anything is known.
+    root = np.sqrt(precision)
+    L = _short(
+        lambda some: root * posterior.whiten(plain(some)), len(members), resolution, 0.0, kernel, precision
+    )
+    return L, 0
+
+
+def _points(table: Features, some: Any) -> Matrix:
+    blocks = gather(table, some)
+    return blocks.observed_mean(blocks.x)
+
+
+def _known_rows(known: Features, some: slice, kernel: Kernel) -> Matrix:
+    """What the posterior absorbs: all rows, weighted; or the points, normalised."""
+    return gather(known, some).weighted if kernel.name == "linear" else kernel.features(_points(known, some))
+
+
+def _row_space(known: Features, kernel: Kernel, resolution: float) -> Matrix:
+    """Orthonormal rows that span the known ones."""
+    rows = np.vstack([_known_rows(known, some, kernel) for some, _ in known.tiles()])
+    _, s, vt = np.linalg.svd(rows, full_matrices=False)
+    return vt[s > resolution * s.max(initial=0.0)]
+
+
+def _of_pairs(
+    pool: Features,
+    members: NDArray[np.int64],
+    kernel: Kernel,
+    known: Features | None,
+    precision: float | None,
+    q: Vector,
+) -> tuple[Likelihood, int]:
+    x = _points(pool, members)
+    kernel = kernel.fitted(x)
+    diagonal = kernel.diagonal(x)
+    floor = len(x) * _EPS * float(diagonal.max(initial=0.0)) * float(np.max(q, initial=0.0)) ** 2
+    if known is not None and precision is None:
+        precision = PRIOR_FRACTION * (float(diagonal.mean()) if len(x) else 1.0)
+    points = np.zeros((0, x.shape[1])) if known is None else _points(known, slice(None))
+    V, rank = _seen(kernel, points, x, precision or 0.0)
+    used = None if known is None else precision
+
+    def columns(which: NDArray[np.int64]) -> Matrix:
+        return (kernel.between(x, x[which]) - V.T @ V[:, which]) * q[:, None] * q[which]
+
+    diagonal = np.maximum(diagonal - np.einsum("ij,ij->j", V, V), 0.0) * np.square(q)
+    return Likelihood(len(x), diagonal, columns, None, SMALLEST, floor, kernel, used), rank
+
+
+def _seen(kernel: Kernel, known: Matrix, x: Matrix, precision: float) -> tuple[Matrix, int]:
+    """V with ``VᵀV = k_xK (k_KK + λ)⁻¹ k_Kx``, and the rank of k_KK."""
+    values, vectors = np.linalg.eigh(kernel.between(known, known))
+    rounding = len(known) * _EPS * float(values.max(initial=0.0))
+    keep = values > rounding
+    weights = 1.0 / np.sqrt(values[keep] + precision)
+    return weights[:, None] * (vectors[:, keep].T @ kernel.between(known, x)), int(keep.sum())

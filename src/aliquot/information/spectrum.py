@@ -1,0 +1,110 @@
+r"""The eigenvalues of a kernel matrix over a pool, and any entry of any eigenvector when it is needed.
+
+For a kernel that is an inner product of short rows, :math:`L = F F^\top` with F of shape (N, p), the eigenvalues
+are the squared singular values of F and the eigenvectors :math:`U = F W`, with :math:`W = V \Sigma^{-1}` of shape
+(p, r). F is reduced to a triangle by orthogonal transformations, tile by tile, so that nothing is squared and
+small eigenvalues keep their digits: 2 N p² flops, and no N × N matrix. For any other kernel the matrix itself is
+decomposed: about 9 N³ flops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.table import TILE_ROWS
+
+__all__ = ["Rows", "Spectrum"]
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+#: Rows of F by positions or slice: (some, p). Of eigenvectors that are held, any entries.
+Rows = Callable[[Any], Matrix]
+
+#: Singular values below this fraction of the largest are rounding in double precision: the eigenvectors of those
+#: kept are orthogonal to about 1e-5.
+SMALLEST = 1e-11
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Eigenvalues above rounding, in descending order, and their eigenvectors.
+
+    Parameters
+    ----------
+    values : (r,) array
+        Eigenvalues; r is the numerical rank.
+    n : int
+        Candidates.
+    rows : callable
+        F, or the eigenvectors themselves.
+    mixing : (p, r) array or None
+        W with eigenvectors F W; None where ``rows`` are the eigenvectors.
+    """
+
+    values: Vector
+    n: int
+    rows: Rows
+    mixing: Matrix | None
+
+    @property
+    def rank(self) -> int:
+        """Number of eigenvalues above rounding."""
+        return len(self.values)
+
+    def vectors(self, some: Any, which: NDArray[np.int64] | slice = slice(None)) -> Matrix:
+        """Entries of eigenvectors ``which`` at candidates ``some``, (some, which)."""
+        if self.mixing is None:
+            return self.rows(some)[:, which]
+        return self.rows(some) @ self.mixing[:, which]
+
+    def entries(self, some: NDArray[np.int64], which: NDArray[np.int64]) -> Matrix:
+        """Row b: entries of eigenvector ``which[b]`` at candidates ``some[b]``, (b, c)."""
+        if self.mixing is None:
+            return self.rows((some, which[:, None]))
+        rows = self.rows(some.ravel()).reshape(*some.shape, -1)
+        return (rows @ self.mixing[:, which].T[:, :, None])[:, :, 0]
+
+    @classmethod
+    def of_rows(cls, rows: Rows, n: int, *, resolution: float = SMALLEST, floor: float = 0.0) -> Spectrum:
+        """Spectrum of F Fᵀ.
+
+        Parameters
+        ----------
+        rows : callable
+        n : int
+        resolution : float
+            Singular values of F below this fraction of the largest count as zero.
+        floor : float
+            So do those below this value.
+        """
+        triangle = triangle_of(rows, n)
+        _, s, vt = np.linalg.svd(triangle, full_matrices=False)
+        keep = s > max(resolution * s.max(initial=0.0), floor)
+        return cls(np.square(s[keep]), n, rows, vt[keep].T / s[keep])
+
+    @classmethod
+    def of_matrix(cls, L: Matrix, *, floor: float = 0.0) -> Spectrum:
+        """Spectrum of a symmetric matrix."""
+        n = len(L)
+        values, vectors = np.linalg.eigh(L)
+        limit = max(n * float(np.finfo(float).eps) * float(values.max(initial=0.0)), floor)
+        keep = np.flatnonzero(values > limit)[::-1]
+        vectors = np.ascontiguousarray(vectors[:, keep])
+        return cls(values[keep], n, vectors.__getitem__, None)
+
+
+def triangle_of(rows: Rows, n: int) -> Matrix:
+    """R with ``RᵀR = FᵀF``, at most (p, p), by QR of tile after tile."""
+    p = rows(slice(0, 0)).shape[1]
+    step = max(TILE_ROWS, 4 * p)
+    triangle = np.zeros((0, p))
+    for start in range(0, n, step):
+        stack = np.vstack((triangle, rows(slice(start, min(start + step, n)))))
+        triangle = np.asarray(np.linalg.qr(stack, mode="r"))
+    return triangle
