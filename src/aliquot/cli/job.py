@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aliquot.cli.limits import Limits
 from aliquot.cli.options import Reading, count
 from aliquot.cli.outputs import Outputs
 from aliquot.cli.screen import Screen
@@ -20,14 +21,15 @@ from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
 
 if TYPE_CHECKING:
-    from aliquot.selection import Selection
+    from aliquot.selection import Constraints, Cost, Selection
     from aliquot.structures import Exclusion, Frames
+    from aliquot.structures.limits import Sieved
     from aliquot.table import Features
 
 __all__ = ["Job", "Outcome", "find_modules_here", "read_usable", "run"]
 
 #: Keys with which chosen frames are signed.
-KEYS = ("aliquot_rank", "aliquot_gain", "aliquot_file", "aliquot_frame")
+KEYS = ("aliquot_rank", "aliquot_gain", "aliquot_cost", "aliquot_file", "aliquot_frame")
 
 #: Extensions that ``-o`` understands; no extension means a folder.
 FORMATS = (".xyz", ".extxyz", ".xyz.gz", ".xyz.xz", ".extxyz.gz", ".extxyz.xz", ".traj", ".db", "")
@@ -40,8 +42,8 @@ class Job:
     Parameters
     ----------
     pool, known : sequence of Path
-    number : str
-        As given: ``"200"`` or ``"10%"``.
+    number : str or None
+        As given: ``"200"`` or ``"10%"``; None where a budget decides.
     out : Path
         The chosen structures; the record and the report are put beside it.
     rest : Path or None
@@ -51,7 +53,7 @@ class Job:
     """
 
     pool: Sequence[Path]
-    number: str
+    number: str | None
     out: Path
     known: Sequence[Path] = ()
     rest: Path | None = None
@@ -64,6 +66,7 @@ class Job:
     force: bool = False
     cache: bool = True
     reading: Reading = field(default_factory=Reading)
+    limits: Limits = field(default_factory=Limits)
 
     def beside(self, extension: str) -> Path:
         """``selected.json`` beside ``selected.xyz``; ``picks.json`` beside the folder ``picks``."""
@@ -105,6 +108,7 @@ def run(job: Job, screen: Screen) -> Outcome:
                 f"cannot write {place}: the extension {ending(place)!r} is not one of {', '.join(FORMATS[:-1])};"
                 " a name without extension makes a folder of POSCAR files"
             )
+    job.limits.check(job.number)
     _try_method(job)
     timings: dict[str, float] = {}
     with Outputs(force=job.force, inputs=[*job.pool, *job.known]) as outputs:
@@ -116,9 +120,15 @@ def run(job: Job, screen: Screen) -> Outcome:
         staged = {what: outputs.claim(place) for what, place in places.items()}
         with screen.progress() as progress:
             pool, known, exclusions, notes = _read(job, progress, timings)
-            n = _affordable(job, pool, len(exclusions))
+            sieved = job.limits.sieve(pool)
+            pool, notes = sieved.frames, (*notes, *sieved.notes)
+            n, cost = _affordable(job, pool, len(exclusions), sieved)
+            exclusions = (*exclusions, *sieved.exclusions)
             features, known_features = _describe(job, pool, known, progress, timings)
-            selection = _choose(job, n, features, known_features, progress)
+            groups = job.limits.constraints(
+                pool, features, reading=job.reading, gone=exclusions, progress=progress
+            )
+            selection = _choose(job, n, features, known_features, cost, groups, progress)
         selection = selection.with_notes(*notes, *features.notes).with_timings(**timings)
         _write(staged, selection, pool, features, known, known_features, exclusions)
     files = {what: place for what, place in places.items() if place.exists()}
@@ -132,7 +142,9 @@ def _try_method(job: Job) -> None:
     from aliquot.selection import select
     from aliquot.table import Features
 
-    select(Features.from_array(np.ones((1, 1))), 1, method=job.method, seed=job.seed, **job.parameters)
+    one = Features.from_array(np.ones((1, 1)))
+    cost, groups = job.limits.trial()
+    select(one, 1, method=job.method, cost=cost, groups=groups, seed=job.seed, **job.parameters)
 
 
 def read_usable(
@@ -168,16 +180,26 @@ def _read(
     return pool, known, exclusions, notes
 
 
-def _affordable(job: Job, pool: Frames, n_excluded: int) -> int:
-    """How many to choose; refused here, before the long work, if there are not so many."""
+def _affordable(job: Job, pool: Frames, n_excluded: int, sieved: Sieved) -> tuple[int | None, Cost | None]:
+    """How many to choose, at what cost; refused here, before the long work, if there are not so many."""
+    import numpy as np
+
+    files = ", ".join(map(str, job.pool))
+    lost = {limit: n for limit, n in sieved.removed.items() if n}
+    relax = " or ".join(f"relax {limit}, which removed {n} frames" for limit, n in lost.items())
+    if len(pool) == 0:
+        raise SelectionError(f"no candidate is left in {files}; {relax}")
+    cost = job.limits.cost_of(pool)
+    if job.number is None:
+        assert cost is not None
+        cost.check_affordable(np.ones(len(pool), bool))
+        return None, cost
     n = count(job.number, len(pool))
     if n > len(pool):
         excluded = f" ({n_excluded} frames were excluded)" if n_excluded else ""
-        raise SelectionError(
-            f"cannot select {n} of {len(pool)} candidates in {', '.join(map(str, job.pool))}{excluded};"
-            " lower -n or add files"
-        )
-    return n
+        remedy = f"lower -n or {relax or 'add files'}"
+        raise SelectionError(f"cannot select {n} of {len(pool)} candidates in {files}{excluded}; {remedy}")
+    return n, cost
 
 
 def _describe(
@@ -206,15 +228,25 @@ def find_modules_here(spec: str) -> None:
 
 def _choose(
     job: Job,
-    n: int,
+    n: int | None,
     features: Features,
     known: Features | None,
+    cost: Cost | None,
+    groups: Constraints | None,
     progress: Progress,
 ) -> Selection:
     from aliquot.selection import select
 
     return select(
-        features, n, method=job.method, known=known, seed=job.seed, progress=progress, **job.parameters
+        features,
+        n,
+        method=job.method,
+        known=known,
+        cost=cost,
+        groups=groups,
+        seed=job.seed,
+        progress=progress,
+        **job.parameters,
     )
 
 
@@ -260,6 +292,8 @@ def signed(chosen: Frames, selection: Selection) -> Frames:
     chosen = chosen.with_frame_column("aliquot_rank", np.arange(1, len(chosen) + 1))
     if selection.gain is not None:
         chosen = chosen.with_frame_column("aliquot_gain", selection.gain)
+    if selection.cost is not None:
+        chosen = chosen.with_frame_column("aliquot_cost", selection.cost)
     return chosen.with_frame_column("aliquot_file", files).with_frame_column("aliquot_frame", chosen.frame)
 
 

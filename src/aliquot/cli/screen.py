@@ -16,7 +16,13 @@ from aliquot.progress import Progress, silent
 __all__ = ["Screen", "in_command_words", "printable"]
 
 #: Remedies that the library names in Python, and the option that is the same.
-_OPTIONS: Final = {'on_error="skip"': "--on-error skip", "force=True": "--force", "lower n": "lower -n"}
+_OPTIONS: Final = {
+    'on_error="skip"': "--on-error skip",
+    "force=True": "--force",
+    "lower n": "lower -n",
+    "relax max_force=": "relax --max-force ",
+    "relax min_distance=": "relax --min-distance ",
+}
 
 
 def in_command_words(message: str) -> str:

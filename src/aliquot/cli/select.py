@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aliquot.cli import options
+from aliquot.cli.limits import Limits
 from aliquot.cli.options import OnErrorChoice, Reading
 from aliquot.cli.screen import Screen
 
@@ -21,14 +22,14 @@ __all__ = ["describe", "select_command"]
 def select_command(
     pool: options.Pool,
     number: Annotated[
-        str,
+        str | None,
         typer.Option(
             "-n",
             metavar="N",
             show_default=False,
-            help="How many to choose: a number, or a share such as 10%.",
+            help="How many to choose: a number, or a share such as 10%. Either this or --budget.",
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -50,6 +51,61 @@ def select_command(
         typer.Option(
             metavar="NAME", show_default="entropy", help="What bayes maximises: entropy or energy (variance)."
         ),
+    ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMULA",
+            help="What a structure costs: atoms^3, electrons, volume, (4*Si+6*O)^3, column:NAME, and arithmetic"
+            " of these. Gains are then compared per cost.",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COST", help="What all choices together may cost, in that unit, or a share such as 10%."
+        ),
+    ] = None,
+    group_by: Annotated[
+        str, typer.Option(metavar="KEY", help="What --at-least and --at-most count: a key, or formula.")
+    ] = "config_type",
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP=N", help="Choose at least N of a group; '*=N' for every other group."),
+    ] = None,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP=N", help="Choose at most N of a group; '*=N' for every other group."),
+    ] = None,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Do not choose these: structures, the .json of an earlier choice, or a .txt of FILE#NUMBER.",
+        ),
+    ] = None,
+    apart: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D",
+            help="Least distance in feature space between any two choices, and from what is known; or 2% of the"
+            " pool's spread.",
+        ),
+    ] = None,
+    dedupe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D",
+            help="Leave out candidates nearer than this in feature space to one that stays, or to what is known.",
+        ),
+    ] = None,
+    max_force: Annotated[
+        float | None,
+        typer.Option(metavar="EV_PER_Å", help="Leave out candidates with a larger force on an atom, eV/Å."),
+    ] = None,
+    min_distance: Annotated[
+        float | None,
+        typer.Option(metavar="Å", help="Leave out candidates in which two atoms are nearer than this, Å."),
     ] = None,
     features: options.FeatureSpec = "ace",
     pooling: options.Pooling = "mean",
@@ -93,6 +149,18 @@ def select_command(
         force=force,
         cache=cache,
         reading=Reading(energy_key, forces_key, virial_key, type_map, on_error.value, overlap),
+        limits=Limits(
+            cost,
+            budget,
+            group_by,
+            at_least or (),
+            at_most or (),
+            exclude or (),
+            apart,
+            dedupe,
+            max_force,
+            min_distance,
+        ),
     )
     outcome = run(job, screen)
     describe(outcome, screen)
@@ -110,6 +178,8 @@ def describe(outcome: Outcome, screen: Screen) -> None:
         f"{len(selection)} of {selection.pool_size} structures chosen by {selection.method}{given},"
         f" in {seconds:.1f} s. {selection.stop}"
     )
+    if selection.spent is not None and selection.budget is None:
+        screen.say(f"They cost {selection.spent:.6g} {selection.cost_unit}.")
     if selection.suggested_stop is not None:
         screen.say(selection.suggested_stop.reason)
     chosen = Counter(outcome.pool.config_type[selection.index].tolist())
