@@ -208,7 +208,7 @@ def _count(frames: Frames, name: str) -> NDArray[np.float64]:
 
     each = frames.numbers if name == "electrons" else frames.numbers == atomic_numbers[name]
     owner = np.repeat(np.arange(len(frames)), frames.sizes)
-    return np.bincount(owner, weights=each, minlength=len(frames))
+    return np.bincount(owner, weights=each, minlength=len(frames)).astype(np.float64)
 
 
 def _column(frames: Frames, name: str) -> NDArray[np.float64]:

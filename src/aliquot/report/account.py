@@ -57,6 +57,9 @@ def tiles(case: Case) -> list[str]:
             f"atoms to compute, {percent(atoms / max(1, pool.n_atoms))} of the pool",
         ),
     ]
+    if chosen.spent is not None:
+        limit = "" if chosen.budget is None else f" <small>of {number(chosen.budget)}</small>"
+        out.append(tile(f"{number(chosen.spent)}{limit}", f"cost, in {text(chosen.cost_unit or 'its unit')}"))
     if chosen.gain is not None and chosen.gain_unit == "nat" and len(chosen):
         out.append(
             tile(f"{number(float(chosen.gain.sum()))} <small>nat</small>", "information gained in all")
@@ -122,15 +125,22 @@ def _features(case: Case) -> str:
 def asked(case: Case) -> str:
     """What was asked and what was found, with notes and exclusions."""
     chosen, (name, what) = case.selection, method_words(case)
-    parameters = _parameters(chosen.recipe, {"method", "seed", "n", "features", "aliquot", "version"})
+    parameters = _parameters(
+        chosen.recipe, {"method", "seed", "n", "features", "constraints", "aliquot", "version"}
+    )
     wanted = chosen.recipe.get("n", len(chosen))
     if chosen.known_size == 0:
         known = "nothing"
     else:
         files = "" if case.known is None else ": " + _sources(case.known)
         known = f"{plural(chosen.known_size, 'structure')}{files}"
+    if chosen.budget is not None:
+        budget = f"{number(chosen.budget)} {text(chosen.cost_unit)}"
+    else:
+        budget = plural(int(wanted), "structure") if isinstance(wanted, int) else text(wanted)
     question = [
-        ("Budget", plural(int(wanted), "structure") if isinstance(wanted, int) else text(wanted)),
+        ("Budget", budget),
+        ("Constraints", _constraints(chosen.recipe.get("constraints"))),
         ("Pool", f"{plural(chosen.pool_size, 'structure')}: {_sources(case.pool)}"),
         ("Known", known),
         ("Method", f"<strong>{name}</strong>{'. ' + what if what else ''}"),
@@ -156,6 +166,28 @@ def asked(case: Case) -> str:
         f"<div><h3>Found</h3>{facts(answer)}</div></div>"
         f"{_notes(case)}{_exclusions(case)}"
     )
+
+
+def _constraints(words: object) -> str:
+    """What the choice had to keep to.
+
+    >>> _constraints({"at_most": {"bulk": 3, "*": 1}, "apart": 0.25})
+    'at most 3 of bulk, at most 1 of every other group, at least 0.25 apart'
+    """
+    if not isinstance(words, Mapping):
+        return ""
+    said = [
+        f"{bound.replace('_', ' ')} {n} of {'every other group' if group == '*' else group}"
+        for bound in ("at_least", "at_most")
+        for group, n in words.get(bound, {}).items()
+    ]
+    if "excluded" in words:
+        said.append(f"{plural(int(words['excluded']), 'candidate')} excluded")
+    if "apart" in words:
+        said.append(f"at least {number(float(words['apart']))} apart")
+    if "tolerance" in words:
+        said.append(f"nothing nearer than {number(float(words['tolerance']))} to another")
+    return text(", ".join(said))
 
 
 def _notes(case: Case) -> str:

@@ -182,7 +182,8 @@ class Request:
         cheapest = float(self.cost.values[left].min())
         if spent + cheapest > self.budget:
             return f"{said}; the cheapest other costs {cheapest:g}"
-        return f"{said}; the others teach nothing more, or the constraints forbid them"
+        why = "" if self.constraints is None else " or is closed by the constraints"
+        return f"{said}; what else it could buy teaches nothing{why}"
 
 
 def _check_number(candidates: Features, n: int) -> None:
