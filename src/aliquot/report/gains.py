@@ -123,7 +123,9 @@ def _certificate(case: Case) -> str:
         )
     unit = text(case.selection.gain_unit)
     first = "" if share is None else f"At least {at_least(share)} of the best possible information gain. "
-    rivals = "no choice of as many structures" if case.selection.budget is None else "nothing this budget buys"
+    rivals = (
+        "no choice of as many structures" if case.selection.budget is None else "nothing this budget buys"
+    )
     return (
         f"<h3>Certificate</h3><p>{first}The picks reach {number(proof.achieved, 4)} {unit}; {rivals}"
         f" exceeds {number(proof.upper_bound, 4)} {unit} ({text(proof.objective)};"
