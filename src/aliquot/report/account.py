@@ -172,7 +172,7 @@ def _constraints(words: object) -> str:
     """What the choice had to keep to.
 
     >>> _constraints({"at_most": {"bulk": 3, "*": 1}, "apart": 0.25})
-    'at most 3 of bulk, at most 1 of every other group, at least 0.25 apart'
+    'at most 3 of bulk, at most 1 of every other group, at least 0.250 apart'
     """
     if not isinstance(words, Mapping):
         return ""

@@ -48,7 +48,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 _CHUNK = 32  # rows whose squared entries are summed together
-_BATCH = 128  # proposals made at a time
+_BATCH = 128  # proposals made at a time, at most
 _ENTRIES = 1 << 21  # numbers of F looked at together
 
 
@@ -75,10 +75,10 @@ class _Projection:
         """As many candidates as eigenvectors, (k,), in the order drawn."""
         k = len(which)
         index, basis = np.empty(k, np.int64), np.zeros((k, k))
-        done = 0
+        done, batch = 0, min(_BATCH, 3 * k)
         while done < k:
-            proposed = self._propose(which[rng.integers(k, size=_BATCH)], rng)
-            level = rng.random(_BATCH)
+            proposed = self._propose(which[rng.integers(k, size=batch)], rng)
+            level = rng.random(batch)
             V = self.spectrum.vectors(proposed, which)
             whole = np.einsum("ij,ij->i", V, V)
             left = whole - np.square(V @ basis[:done].T).sum(axis=1)
@@ -179,8 +179,10 @@ class FixedSize:
         j = int(rng.choice(len(self.size_probability), p=self.size_probability))
         which = draw_set(self._table, self._log_values, j, rng=rng)
         index = self._projection.draw(which, rng=rng, progress=progress, total=self.k)
-        rest = np.setdiff1d(np.arange(self.spectrum.n), index)
-        return np.concatenate((index, rng.permutation(rest)[: self.k - j])), j
+        if j < self.k:
+            rest = np.delete(np.arange(self.spectrum.n), index)
+            index = np.concatenate((index, rng.permutation(rest)[: self.k - j]))
+        return index, j
 
     def inclusion(self) -> Vector:
         """Probability that each candidate is in S, (n,)."""
