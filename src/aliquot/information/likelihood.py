@@ -121,14 +121,16 @@ def likelihood(
     """
     q = np.ones(len(members)) if quality is None else quality
     build = _of_short_rows if kernel.has_features else _of_pairs
-    L, rank_known = build(pool, members, kernel, known, precision, q)
-    if known is not None and L.precision == 0.0 and len(known) >= rank_known + L.spectrum.rank:
+    return build(pool, members, kernel, known, precision, q)
+
+
+def _check_rank(known: Features, rank: int) -> None:
+    if len(known) >= rank:
         raise SelectionError(
             f"conditioning without noise (precision 0) on {len(known)} known structures is impossible with a kernel"
-            f" of rank {rank_known + L.spectrum.rank}: it needs fewer known structures than that; give a positive"
-            " precision, or a kernel of higher rank"
+            f" of rank {rank}: it needs fewer known structures than that; give a positive precision, or a kernel of"
+            " higher rank"
         )
-    return L
 
 
 def nystrom(L: Likelihood, rank: int, *, order: NDArray[np.int64]) -> Likelihood:
@@ -183,7 +185,7 @@ def _of_short_rows(
     known: Features | None,
     precision: float | None,
     q: Vector,
-) -> tuple[Likelihood, int]:
+) -> Likelihood:
     single = pool.rows.dtype == np.float32
     resolution = 4.0 * np.sqrt(pool.n_features) * float(np.finfo(np.float32).eps) if single else SMALLEST
 
@@ -191,32 +193,35 @@ def _of_short_rows(
         return kernel.features(_points(pool, members[some])) * q[some, None]
 
     if known is None:
-        return _short(plain, len(members), resolution, 0.0, kernel, None), 0
+        return _short(plain, len(members), resolution, 0.0, kernel, None)
     if precision is None and kernel.name == "linear":
         precision = default_precision(pool)
     elif precision is None:
         top = np.linalg.norm(triangle_of(plain, len(members)), 2) ** 2 / max(1, len(members))
         precision = PRIOR_FRACTION * (float(top) or 1.0)
     if precision == 0.0:
-        # The rank is read off rows that no projection has made small.
-        scale = float(np.linalg.norm(triangle_of(plain, len(members)), 2)) if len(members) else 0.0
-        basis = _row_space(known, kernel, resolution)
+        seen = np.vstack([_known_rows(known, some, kernel) for some, _ in known.tiles()])
+        # The rank is that of all rows together, before a projection makes some of them small.
+        both = np.linalg.svd(np.vstack((seen, triangle_of(plain, len(members)))), compute_uv=False)
+        floor = resolution * float(both.max(initial=0.0))
+        _check_rank(known, int((both > floor).sum()))
+        _, s, vt = np.linalg.svd(seen, full_matrices=False)
+        basis = vt[s > resolution * s.max(initial=0.0)]
 
         def projected(some: Any) -> Matrix:
             once = plain(some)
             once -= (once @ basis.T) @ basis
             return once - (once @ basis.T) @ basis  # again: once leaves rounding behind
 
-        return _short(projected, len(members), resolution, resolution * scale, kernel, 0.0), len(basis)
+        return _short(projected, len(members), resolution, floor, kernel, 0.0)
     posterior = Posterior(np.full(pool.n_features, precision))
     for some, _ in known.tiles():
         posterior.absorb(_known_rows(known, some, kernel))
     # √λ keeps L of the size that it has before anything is known.
     root = np.sqrt(precision)
-    L = _short(
+    return _short(
         lambda some: root * posterior.whiten(plain(some)), len(members), resolution, 0.0, kernel, precision
     )
-    return L, 0
 
 
 def _points(table: Features, some: Any) -> Matrix:
@@ -229,13 +234,6 @@ def _known_rows(known: Features, some: slice, kernel: Kernel) -> Matrix:
     return gather(known, some).weighted if kernel.name == "linear" else kernel.features(_points(known, some))
 
 
-def _row_space(known: Features, kernel: Kernel, resolution: float) -> Matrix:
-    """Orthonormal rows that span the known ones."""
-    rows = np.vstack([_known_rows(known, some, kernel) for some, _ in known.tiles()])
-    _, s, vt = np.linalg.svd(rows, full_matrices=False)
-    return vt[s > resolution * s.max(initial=0.0)]
-
-
 def _of_pairs(
     pool: Features,
     members: NDArray[np.int64],
@@ -243,28 +241,50 @@ def _of_pairs(
     known: Features | None,
     precision: float | None,
     q: Vector,
-) -> tuple[Likelihood, int]:
+) -> Likelihood:
     x = _points(pool, members)
     kernel = kernel.fitted(x)
     diagonal = kernel.diagonal(x)
-    floor = len(x) * _EPS * float(diagonal.max(initial=0.0)) * float(np.max(q, initial=0.0)) ** 2
-    if known is not None and precision is None:
-        precision = PRIOR_FRACTION * (float(diagonal.mean()) if len(x) else 1.0)
-    points = np.zeros((0, x.shape[1])) if known is None else _points(known, slice(None))
-    V, rank = _seen(kernel, points, x, precision or 0.0)
-    used = None if known is None else precision
+    if known is None:
+        explained, lost, used = np.zeros((0, len(x))), 1.0, None
+    else:
+        points = _points(known, slice(None))
+        used = (
+            PRIOR_FRACTION * (float(diagonal.sum()) / max(1, len(x)) or 1.0)
+            if precision is None
+            else precision
+        )
+        if used == 0.0:
+            _check_rank(known, _rank(kernel, np.vstack((points, x)), len(known) + 1))
+        explained, lost = _seen(kernel, points, x, used)
+    rounding = 4.0 * _EPS * float(diagonal.max(initial=0.0)) * float(np.max(q, initial=0.0)) ** 2
+    floor = rounding * (len(x) if known is None else np.sqrt(len(x)) * lost)
 
     def columns(which: NDArray[np.int64]) -> Matrix:
-        return (kernel.between(x, x[which]) - V.T @ V[:, which]) * q[:, None] * q[which]
+        return (kernel.between(x, x[which]) - explained.T @ explained[:, which]) * q[:, None] * q[which]
 
-    diagonal = np.maximum(diagonal - np.einsum("ij,ij->j", V, V), 0.0) * np.square(q)
-    return Likelihood(len(x), diagonal, columns, None, SMALLEST, floor, kernel, used), rank
+    diagonal = np.maximum(diagonal - np.einsum("ij,ij->j", explained, explained), 0.0) * np.square(q)
+    return Likelihood(len(x), diagonal, columns, None, SMALLEST, floor, kernel, used)
 
 
-def _seen(kernel: Kernel, known: Matrix, x: Matrix, precision: float) -> tuple[Matrix, int]:
-    """V with ``VᵀV = k_xK (k_KK + λ)⁻¹ k_Kx``, and the rank of k_KK."""
+def _rank(kernel: Kernel, x: Matrix, most: int) -> int:
+    """Numerical rank of the kernel matrix of these points, counted up to ``most``."""
+    pivots = pivoted_cholesky(
+        kernel.diagonal(x),
+        lambda j: kernel.between(x, x[j : j + 1])[:, 0],
+        min(most, len(x)),
+        order=np.arange(len(x)),
+    )
+    return len(pivots.index)
+
+
+def _seen(kernel: Kernel, known: Matrix, x: Matrix, precision: float) -> tuple[Matrix, float]:
+    """V with ``VᵀV = k_xK (k_KK + λ)⁻¹ k_Kx``, and by how much rounding grows in it."""
     values, vectors = np.linalg.eigh(kernel.between(known, known))
-    rounding = len(known) * _EPS * float(values.max(initial=0.0))
-    keep = values > rounding
-    weights = 1.0 / np.sqrt(values[keep] + precision)
-    return weights[:, None] * (vectors[:, keep].T @ kernel.between(known, x)), int(keep.sum())
+    largest = float(values.max(initial=0.0))
+    keep = values > len(known) * _EPS * largest
+    if not keep.any():
+        return np.zeros((0, len(x))), 1.0
+    noisy: Vector = values[keep] + precision
+    V = (vectors[:, keep].T @ kernel.between(known, x)) / np.sqrt(noisy)[:, None]
+    return V, float(np.sqrt(max(1.0, largest / noisy.min())))
