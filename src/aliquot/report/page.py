@@ -26,9 +26,9 @@ _PAGE: Final = Template(
 <style>$css</style>
 </head>
 <body>
-<a class="skip" href="#asked">Skip to the report</a>
+<a class="skip" href="#$first">Skip to the report</a>
 <header>
-<p class="kicker">aliquot · selection report</p>
+<p class="kicker">aliquot · $kicker</p>
 <h1>$title</h1>
 <p class="lede">$lede</p>
 <dl class="tiles">
@@ -49,7 +49,13 @@ $body
 
 
 def page(
-    title: str, *, lede: str, tiles: Sequence[str], sections: Sequence[tuple[str, str, str]], footer: str
+    title: str,
+    *,
+    lede: str,
+    tiles: Sequence[str],
+    sections: Sequence[tuple[str, str, str]],
+    footer: str,
+    kicker: str = "selection report",
 ) -> str:
     """The whole document.
 
@@ -64,9 +70,13 @@ def page(
     sections : sequence of (str, str, str)
         Identifier, heading (plain) and content of each.
     footer : str
+    kicker : str
+        What sort of page it is.
     """
     return _PAGE.substitute(
         title=text(title),
+        kicker=kicker,
+        first=sections[0][0],
         css=files("aliquot.report").joinpath("page.css").read_text("utf-8"),
         lede=lede,
         tiles="\n".join(tiles),

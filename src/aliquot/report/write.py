@@ -19,7 +19,7 @@ from aliquot.selection import Selection
 from aliquot.structures import Frames
 from aliquot.table import Features
 
-__all__ = ["write_report"]
+__all__ = ["put", "write_report"]
 
 
 def write_report(
@@ -77,7 +77,7 @@ def write_report(
         raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     case = Case(selection, features, pool, known_features, known, tuple(exclusions))
     _check(case)
-    _write(path, _document(case))
+    put(path, _document(case))
     return path
 
 
@@ -127,7 +127,7 @@ def _document(case: Case) -> str:
     )
 
 
-def _write(path: Path, document: str) -> None:
+def put(path: Path, document: str) -> None:
     """To a temporary name in the same folder, then renamed: never a half-written page."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
     try:

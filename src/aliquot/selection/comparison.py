@@ -118,8 +118,8 @@ def compare(
     >>> from aliquot.selection import select
     >>> pool = Features.from_array(np.diag([3.0, 2.0, 1.0]))
     >>> both = compare(pool, {m: select(pool, 2, method=m) for m in ("bayes", "fps")})
-    >>> both.common.tolist(), float(both.overlap[0, 1])
-    ([[2, 1], [1, 2]], 0.3333333333333333)
+    >>> both.common.tolist(), round(float(both.overlap[0, 1]), 3)
+    ([[2, 1], [1, 2]], 0.333)
     """
     if not choices:
         raise SelectionError("there is nothing to compare; name at least one method")
