@@ -30,15 +30,15 @@ class Blocks:
         Rows in smoothness-scaled coordinates.
     weight : (rows,) array of float64
         Inverse noise of each row.
-    observed : (rows,) array of bool
-        Rows that are the observable of their candidate: its energy rows, or all its rows where it has none.
+    kind : (rows,) array of uint8
+        What each row observes: position in :data:`aliquot.table.KINDS`.
     offsets : (candidates + 1,) array of int
         Rows ``offsets[i]:offsets[i + 1]`` belong to candidate ``i`` of this block.
     """
 
     x: NDArray[np.float64]
     weight: NDArray[np.float64]
-    observed: NDArray[np.bool_]
+    kind: NDArray[np.uint8]
     offsets: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -55,12 +55,22 @@ class Blocks:
         """Rows divided by their noise: what a fit, and hence the posterior, absorbs."""
         return self.x * self.weight[:, None]
 
+    @property
+    def observed(self) -> NDArray[np.bool_]:
+        """Rows that are the observable of their candidate: its energy rows, or all its rows where it has none."""
+        energy = self.kind == _ENERGY
+        if energy.all() or not energy.any():
+            return np.ones(len(self.kind), bool)
+        has_energy = np.logical_or.reduceat(energy, self.offsets[:-1])
+        return energy | ~np.repeat(has_energy, np.diff(self.offsets))
+
     def observed_mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean of ``values`` (one entry, or one row, per row) over the observable rows of each candidate."""
         if self.single:
             return values
-        kept = values * (self.observed if values.ndim == 1 else self.observed[:, None])
-        count = np.add.reduceat(self.observed.astype(np.float64), self.offsets[:-1])
+        observed = self.observed
+        kept = values * (observed if values.ndim == 1 else observed[:, None])
+        count = np.add.reduceat(observed.astype(np.float64), self.offsets[:-1])
         total: NDArray[np.float64] = np.add.reduceat(kept, self.offsets[:-1], axis=0)
         return total / (count if values.ndim == 1 else count[:, None])
 
@@ -72,16 +82,8 @@ class Blocks:
         3
         """
         n = len(x)
-        return cls(np.asarray(x, np.float64), np.full(n, weight), np.ones(n, bool), np.arange(n + 1))
-
-
-def _observed(kind: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Energy rows where a candidate has any, otherwise all of its rows."""
-    energy = kind == _ENERGY
-    if energy.all() or not energy.any():
-        return np.ones(len(kind), bool)
-    has_energy = np.logical_or.reduceat(energy, offsets[:-1])
-    return energy | ~np.repeat(has_energy, np.diff(offsets))
+        kind = np.full(n, _ENERGY, np.uint8)
+        return cls(np.asarray(x, np.float64), np.full(n, weight), kind, np.arange(n + 1))
 
 
 def gather(table: Features, candidates: slice | NDArray[np.int64]) -> Blocks:
@@ -108,4 +110,4 @@ def gather(table: Features, candidates: slice | NDArray[np.int64]) -> Blocks:
         rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(int(offsets[-1]))
     # A slice of a memory map is one too, and so would be everything computed from it, slowly.
     x = np.divide(np.asarray(table.rows[rows]), table.prior, dtype=np.float64)
-    return Blocks(x, table.weight[rows], _observed(table.kind[rows], offsets), offsets)
+    return Blocks(x, table.weight[rows], table.kind[rows], offsets)

@@ -43,7 +43,7 @@ class Front:
         if np.any(place < 0):
             return None
         n = len(some)
-        return Blocks(self._x[place], self.table.weight[some], np.ones(n, bool), np.arange(n + 1))
+        return Blocks(self._x[place], self.table.weight[some], self.table.kind[some], np.arange(n + 1))
 
     def admit(self, newcomers: NDArray[np.int64], bound: NDArray[np.float64]) -> int:
         """Take in newcomers; where there is no room, keep as many as fill half of it, by their bounds.
