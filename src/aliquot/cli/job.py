@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aliquot.structures.limits import Sieved
     from aliquot.table import Features
 
-__all__ = ["Job", "Outcome", "find_modules_here", "read_usable", "run"]
+__all__ = ["Job", "Outcome", "describe_both", "find_modules_here", "read_both", "read_usable", "run"]
 
 #: Keys with which chosen frames are signed.
 KEYS = ("aliquot_rank", "aliquot_gain", "aliquot_cost", "aliquot_file", "aliquot_frame")
@@ -119,12 +119,12 @@ def run(job: Job, screen: Screen) -> Outcome:
             places["rest"] = job.rest
         staged = {what: outputs.claim(place) for what, place in places.items()}
         with screen.progress() as progress:
-            pool, known, exclusions, notes = _read(job, progress, timings)
+            pool, known, exclusions, notes = read_both(job, progress, timings)
             sieved = job.limits.sieve(pool)
             pool, notes = sieved.frames, (*notes, *sieved.notes)
             n, cost = _affordable(job, pool, len(exclusions), sieved)
             exclusions = (*exclusions, *sieved.exclusions)
-            features, known_features = _describe(job, pool, known, progress, timings)
+            features, known_features = describe_both(job, pool, known, progress, timings)
             groups = job.limits.constraints(
                 pool, features, reading=job.reading, gone=exclusions, progress=progress
             )
@@ -165,9 +165,10 @@ def read_usable(
     return loaded.frames, loaded.exclusions, loaded.notes
 
 
-def _read(
+def read_both(
     job: Job, progress: Progress, timings: dict[str, float]
 ) -> tuple[Frames, Frames | None, tuple[Exclusion, ...], tuple[str, ...]]:
+    """The pool and what is known, what was left out of both, and what to know about them."""
     with _timed(timings, "read"):
         pool, exclusions, notes = read_usable(job.pool, job.reading, progress)
         known = None
@@ -202,9 +203,10 @@ def _affordable(job: Job, pool: Frames, n_excluded: int, sieved: Sieved) -> tupl
     return n, cost
 
 
-def _describe(
+def describe_both(
     job: Job, pool: Frames, known: Frames | None, progress: Progress, timings: dict[str, float]
 ) -> tuple[Features, Features | None]:
+    """Features of the pool and of what is known, in one basis."""
     from aliquot.features import featurize
     from aliquot.structures.cache import cache_folder
 

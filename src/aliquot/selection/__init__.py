@@ -46,6 +46,7 @@ __all__ = [
     "Sensitivity",
     "SuggestedStop",
     "select",
+    "selector_named",
 ]
 
 
@@ -113,21 +114,13 @@ def select(
     >>> select(pool, 2, method="fps").stop
     '2 of 3 candidates chosen, as asked'
     """
-    if method not in METHODS:
-        raise SelectionError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    selector = selector_named(method, parameters)
     for asked, given in (("cost", cost), ("groups", groups)):
         if given is not None and asked not in METHODS[method].heeds:
             able = ", ".join(name for name, line in METHODS.items() if asked in line.heeds)
             raise SelectionError(
                 f"method {method} cannot heed {_HEEDED[asked]}; leave them out or use {able}"
             )
-    kind = METHODS[method].selector
-    accepted = [field.name for field in fields(kind)]
-    unknown = sorted(set(parameters) - set(accepted))
-    if unknown:
-        has = f"it has {', '.join(accepted)}" if accepted else "it has none"
-        raise SelectionError(f"method {method} has no parameter {', '.join(unknown)}; {has}")
-    selector: Selector = kind(**parameters)
     budget = cost.budget if isinstance(cost, Cost) else None
     if n is None and budget is None:
         raise SelectionError("neither n nor a budget is given; say how many to select, or what they may cost")
@@ -141,3 +134,22 @@ def select(
         progress=progress,
     )
     return replace(chosen, seed=seed)
+
+
+def selector_named(method: str, parameters: Mapping[str, Any]) -> Selector:
+    """The method of this name with these hyper-parameters.
+
+    Raises
+    ------
+    SelectionError
+        If the method or a parameter is not known.
+    """
+    if method not in METHODS:
+        raise SelectionError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    kind = METHODS[method].selector
+    accepted = [field.name for field in fields(kind)]
+    unknown = sorted(set(parameters) - set(accepted))
+    if unknown:
+        has = f"it has {', '.join(accepted)}" if accepted else "it has none"
+        raise SelectionError(f"method {method} has no parameter {', '.join(unknown)}; {has}")
+    return kind(**parameters)
