@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from aliquot.errors import InputError
 
-__all__ = ["KINDS", "TILE_ROWS", "Features", "Ids", "recipe_hash"]
+__all__ = ["IN_MEMORY", "KINDS", "TILE_ROWS", "Features", "Ids", "recipe_hash", "room"]
 
 #: What a row observes; ``Features.kind`` stores the position in this tuple.
 KINDS: Final = ("atom", "energy", "force", "virial")
@@ -25,7 +27,21 @@ KINDS: Final = ("atom", "energy", "force", "virial")
 #: Rows per tile of every pass over a table. Fixed, so that sums do not depend on where the table is stored.
 TILE_ROWS: Final = 4096
 
+#: Bytes beyond which a table of our own making lives in a temporary file.
+IN_MEMORY: Final = 1 << 30
+
 FloatArray = NDArray[np.floating[Any]]
+
+
+def room(shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """An uninitialised array: in memory, or mapped from a nameless temporary file where it is large.
+
+    The file lies where ``TMPDIR`` says and is gone when the array is.
+    """
+    if np.dtype(dtype).itemsize * math.prod(shape) <= IN_MEMORY:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile(prefix="aliquot-") as file:
+        return np.memmap(file, dtype, "w+", shape=shape)
 
 
 def recipe_hash(recipe: Mapping[str, Any]) -> str:
@@ -46,8 +62,8 @@ class Ids:
 
     Parameters
     ----------
-    hash : (n,) array of str
-        Content hash, 32 hexadecimal digits.
+    hash : (n,) array of bytes, dtype ``S32``
+        Content hash, 32 hexadecimal digits; text is made bytes, a quarter of its size.
     files : tuple of str
         File names, as the user gave them.
     file : (n,) array of int
@@ -56,12 +72,13 @@ class Ids:
         Frame number within its file, from 0.
     """
 
-    hash: NDArray[np.str_]
+    hash: NDArray[np.bytes_]
     files: tuple[str, ...]
     file: NDArray[np.int32]
     frame: NDArray[np.int64]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "hash", np.asarray(self.hash, "S32"))
         if not len(self.hash) == len(self.file) == len(self.frame):
             raise InputError(
                 f"ids disagree in length: {len(self.hash)} hashes, {len(self.file)} files,"
@@ -79,16 +96,17 @@ class Ids:
         return f"{self.files[self.file[i]]}#{self.frame[i]}"
 
     @classmethod
-    def numbered(cls, n: int, source: str = "array") -> Ids:
-        """Ids of ``n`` candidates that come from no file: numbered in order.
+    def numbered(cls, n: int, source: str = "array", *, first: int = 0) -> Ids:
+        """Ids of ``n`` candidates that come from no file: numbered in order, from ``first``.
 
         >>> Ids.numbered(3).name(2)
         'array#2'
         """
-        hashes = [hashlib.blake2b(f"{source}#{i}".encode(), digest_size=16).hexdigest() for i in range(n)]
-        return cls(
-            np.array(hashes, dtype="U32"), (source,), np.zeros(n, np.int32), np.arange(n, dtype=np.int64)
-        )
+        frame = np.arange(first, first + n, dtype=np.int64)
+        hashes = np.empty(n, "S32")
+        for i, number in enumerate(frame.tolist()):
+            hashes[i] = hashlib.blake2b(f"{source}#{number}".encode(), digest_size=16).hexdigest()
+        return cls(hashes, (source,), np.zeros(n, np.int32), frame)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Ids]) -> Ids:
@@ -99,7 +117,7 @@ class Ids:
             table = np.array([files.setdefault(name, len(files)) for name in part.files] or [0], np.int32)
             renumbered.append(table[part.file])
         return cls(
-            np.concatenate([p.hash for p in parts]).astype("U32"),
+            np.concatenate([p.hash for p in parts]),
             tuple(files),
             np.concatenate(renumbered).astype(np.int32),
             np.concatenate([p.frame for p in parts]).astype(np.int64),
@@ -107,7 +125,7 @@ class Ids:
 
     def digest(self) -> str:
         """Hash of the whole list, in order: identifies a pool or a known set in a result file."""
-        return hashlib.blake2b("".join(self.hash.tolist()).encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(np.ascontiguousarray(self.hash).view(np.uint8), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +244,8 @@ class Features:
     def row_index(self, candidates: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Positions of the rows of the named candidates, candidate by candidate."""
         candidates = np.asarray(candidates, np.int64)
-        starts, lengths = self.offsets[candidates], np.diff(self.offsets)[candidates]
+        starts = self.offsets[candidates]
+        lengths = self.offsets[candidates + 1] - starts
         first = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
         return first + np.arange(int(lengths.sum()), dtype=np.int64)
 

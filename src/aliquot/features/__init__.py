@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from aliquot.features.pooling import Pooling, check_pooling
 from aliquot.progress import Progress, silent
 from aliquot.structures.frames import Frames
 from aliquot.table import Features
+
+if TYPE_CHECKING:
+    from aliquot.ace.basis import AceBasis
 
 __all__ = ["Featurizer", "featurize", "featurizers"]
 
@@ -39,7 +42,8 @@ def featurize(
     ----------
     spec : str
         ``ace`` or ``soap``, with parameters as in ``ace:degree=12,cutoff=5.5,order=3`` or
-        ``ace:degree=20/16/12,pair=8,radial=ChebExpCos`` (see :func:`aliquot.features.ace.choose_ace`);
+        ``ace:degree=20/16/12,pair=8,radial=ChebExpCos`` (see :func:`aliquot.features.ace.choose_ace`), and
+        ``ace:rows=energy+forces+virial,weights=30/1/1`` (or ``rows=all``) for the rows that a fit absorbs;
         ``python:module:function`` for any function from ASE atoms to an (n_atoms, d) array;
         ``file:pool.npy`` (``file:pool.npy,known.npy``) for numbers from files.
     *frames : Frames
@@ -95,8 +99,18 @@ def featurizers(spec: str, *frames: Frames, pooling: str = "mean") -> tuple[Feat
             "weight_l": float,
             "radial": str,
             "prior": str,
+            "rows": _quantities,
+            "weights": _weights,
         }
-        one = choose_ace(elements, pooling=how, **_parameters(spec, rest, known))
+        parameters = _parameters(spec, rest, known)
+        quantities, weights = parameters.pop("rows", None), parameters.pop("weights", None)
+        if weights is not None and quantities is None:
+            raise InputError(
+                f"weights in features {spec!r} need rows, as in ace:rows=energy+forces,weights=30/1/1"
+            )
+        one = choose_ace(elements, pooling=how, **parameters)
+        if quantities is not None:
+            one = _blocks(spec, one.basis, how, quantities, weights)
     elif kind == "soap":
         from aliquot.features.soap import choose_soap
 
@@ -107,6 +121,23 @@ def featurizers(spec: str, *frames: Frames, pooling: str = "mean") -> tuple[Feat
             f"features {spec!r} are not known; use ace, soap, python:module:function or file:features.npy"
         )
     return (one,) * len(frames)
+
+
+def _blocks(
+    spec: str, basis: AceBasis, pooling: str, quantities: tuple[str, ...], weights: tuple[float, ...] | None
+) -> Featurizer:
+    from aliquot.features.ace_blocks import QUANTITIES, WEIGHTS, AceBlockFeaturizer
+
+    if pooling != "mean":
+        raise InputError(
+            f"features {spec!r} are rows of whole structures; pooling {pooling!r} cannot apply to them"
+        )
+    quantities = QUANTITIES if quantities == ("all",) else quantities
+    if weights is not None and len(weights) != 3:
+        raise InputError(f"weights in features {spec!r} are three numbers, as in weights=30/1/1")
+    return AceBlockFeaturizer(
+        basis, quantities, WEIGHTS if weights is None else (weights[0], weights[1], weights[2])
+    )
 
 
 def _array_files(rest: str, sets: int, elements: tuple[int, ...], pooling: Pooling) -> tuple[Featurizer, ...]:
@@ -135,9 +166,20 @@ def _parameters(spec: str, rest: str, known: dict[str, Callable[[str], Any]]) ->
             out[name] = known[name](value)
         except ValueError:
             raise InputError(f"{name}={value} in features {spec!r} is not a number") from None
-        if not isinstance(out[name], str) and not np.all(np.isfinite(out[name])):
+        values = out[name] if isinstance(out[name], tuple) else (out[name],)
+        if any(isinstance(number, float) and not np.isfinite(number) for number in values):
             raise InputError(f"{name}={value} in features {spec!r} must be finite")
     return out
+
+
+def _quantities(text: str) -> tuple[str, ...]:
+    """``energy+forces``, or ``all``."""
+    return tuple(text.split("+"))
+
+
+def _weights(text: str) -> tuple[float, ...]:
+    """``30/1/1``."""
+    return tuple(float(part) for part in text.split("/"))
 
 
 def _degrees(text: str) -> float | tuple[float, ...]:

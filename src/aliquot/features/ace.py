@@ -94,7 +94,7 @@ class AceFeaturizer:
         InputError
             If a frame has an element that the basis does not know: names frame and element.
         """
-        self._check_elements(frames)
+        self.check_elements(frames)
         pooled = pool_atoms(
             frames,
             AceEvaluator(self.basis).site_values,
@@ -116,7 +116,8 @@ class AceFeaturizer:
             notes=self.notes,
         )
 
-    def _check_elements(self, frames: Frames) -> None:
+    def check_elements(self, frames: Frames) -> None:
+        """Refuse frames with an element that the basis does not know."""
         unknown = sorted(set(frames.elements) - set(self.basis.elements))
         if not unknown:
             return
