@@ -9,7 +9,7 @@ from aliquot.information.blocks import Blocks, gather
 from aliquot.information.distance import Distance
 from aliquot.information.posterior import Posterior, default_precision
 from aliquot.information.protocol import Information
-from aliquot.information.scores import Energy, Entropy
+from aliquot.information.scores import Energy, Entropy, WeightedSum
 
 __all__ = [
     "Blocks",
@@ -18,6 +18,7 @@ __all__ = [
     "Entropy",
     "Information",
     "Posterior",
+    "WeightedSum",
     "default_precision",
     "gather",
 ]

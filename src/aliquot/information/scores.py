@@ -1,14 +1,17 @@
-r"""How much one more structure tells a linear model: two scores read from its posterior.
+r"""How much one more structure tells a linear model: scores read from its posterior.
 
-=========  =============================================================  ======  ==========
-score      gain of a candidate with rows X, noise 1/W                     bound   objective
-=========  =============================================================  ======  ==========
-entropy    :math:`\tfrac12\log\det(I + W X P^{-1} X^\top W)`, in nat      yes     yes
-energy     mean over its observable rows of :math:`x P^{-1} x^\top`       yes     no
-=========  =============================================================  ======  ==========
+==========  =============================================================  ======  ==========
+score       gain of a candidate with rows X, noise 1/W                     bound   objective
+==========  =============================================================  ======  ==========
+entropy     :math:`\tfrac12\log\det(I + W X P^{-1} X^\top W)`, in nat      yes     yes
+energy      mean over its observable rows of :math:`x P^{-1} x^\top`       yes     no
+force-max   largest :math:`x P^{-1} x^\top` of its force rows              yes     no
+force-mean  mean of these                                                 yes     no
+==========  =============================================================  ======  ==========
 
-Both absorb *all* rows of a candidate, weighted. The observable rows are its energy rows, or all of its rows
-where it has none (a block of atoms). For candidates of one row each, both are increasing functions of
+and sums of these with positive weights, which inherit the bound. All absorb *all* rows of a candidate, weighted.
+The observable rows are its energy rows, or all of its rows where it has none (a block of atoms). For candidates
+of one row each, entropy and energy are increasing functions of
 :math:`h = x P^{-1} x^\top`, and absorbing a row v-direction by v-direction lowers h by :math:`(x\cdot v)^2`.
 
 References
@@ -21,7 +24,7 @@ doi:10.1038/s41524-023-01104-6
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +32,16 @@ from numpy.typing import NDArray
 from aliquot.information.blocks import Blocks
 from aliquot.information.posterior import Posterior, logdet_gains
 from aliquot.information.protocol import SLACK
+from aliquot.table import KINDS
 
-__all__ = ["Energy", "Entropy"]
+__all__ = ["TERMS", "Energy", "Entropy", "WeightedSum"]
+
+#: What a :class:`WeightedSum` may add up.
+TERMS: Final = ("entropy", "energy", "force-max", "force-mean")
 
 Vector = NDArray[np.float64]
+
+_FORCE = KINDS.index("force")
 
 
 def _tightened(
@@ -140,3 +149,75 @@ class Energy:
     def copy(self) -> Energy:
         """An independent copy."""
         return Energy(self.posterior.copy())
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedSum:
+    """A sum of scores with positive weights: each can only shrink, and so does the sum.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    terms : tuple of (str, float)
+        Some of :data:`TERMS`, and their weights. Variances are those of the rows: energies per atom, force
+        components; the entropy is in nat.
+
+    Examples
+    --------
+    >>> from aliquot.information.blocks import gather
+    >>> from aliquot.table import Features
+    >>> table = Features.from_array(np.diag([2.0, 4.0]), kind="force", offsets=np.array([0, 2]))
+    >>> WeightedSum(Posterior(np.full(2, 4.0)), (("force-max", 1.0), ("force-mean", 0.4))).gain(gather(table, slice(1)))
+    array([5.])
+    """
+
+    posterior: Posterior
+    terms: tuple[tuple[str, float], ...]
+    bound: ClassVar[bool] = True
+    objective: ClassVar[bool] = False
+    unit: ClassVar[str] = "score"
+
+    @property
+    def absorbed(self) -> int:
+        """Clock of :meth:`tighten`."""
+        return self.posterior.absorbed
+
+    def gain(self, blocks: Blocks) -> Vector:
+        """The sum for each candidate; O(d²) a row."""
+        z = self.posterior.whiten(blocks.x)
+        variance = np.einsum("ij,ij->i", z, z)
+        total = np.zeros(len(blocks))
+        for name, factor in self.terms:
+            if name == "entropy":
+                total += factor * logdet_gains(z * blocks.weight[:, None], blocks.offsets)
+            elif name == "energy":
+                total += factor * blocks.observed_mean(variance)
+            else:
+                total += factor * _of_forces(name, variance, blocks)
+        return total
+
+    def tighten(self, blocks: Blocks, bound: Vector, *, since: NDArray[np.int64]) -> Vector:
+        """Upper bounds now, from scratch."""
+        return self.gain(blocks) * (1.0 + SLACK)
+
+    def absorb(self, blocks: Blocks) -> None:
+        """Add all rows, weighted."""
+        self.posterior.absorb(blocks.weighted)
+
+    def merge(self, other: WeightedSum) -> WeightedSum:
+        """Data of both; the prior counts once."""
+        return WeightedSum(self.posterior.merge(other.posterior), self.terms)
+
+    def copy(self) -> WeightedSum:
+        """An independent copy."""
+        return WeightedSum(self.posterior.copy(), self.terms)
+
+
+def _of_forces(name: str, variance: Vector, blocks: Blocks) -> Vector:
+    """Largest or mean variance of the force rows of each candidate; 0 where it has none."""
+    force = blocks.kind == _FORCE
+    kept = np.where(force, variance, 0.0)
+    if name == "force-max":
+        return np.maximum.reduceat(kept, blocks.offsets[:-1])
+    count = np.add.reduceat(force.astype(np.float64), blocks.offsets[:-1])
+    return np.add.reduceat(kept, blocks.offsets[:-1]) / np.maximum(1.0, count)
