@@ -157,7 +157,7 @@ def _table(rows: NDArray[np.floating], seed: int, **more: object) -> Features:
     n = len(rows) if offsets is None else len(offsets) - 1  # type: ignore[arg-type]
     table = Features.from_array(rows, **more)  # type: ignore[arg-type]
     digits = np.random.default_rng([seed, n]).integers(0, 16, (n, 32))
-    hashes = np.array(["".join(f"{d:x}" for d in row) for row in digits], dtype="U32")
+    hashes = np.array(["".join(f"{d:x}" for d in row) for row in digits], dtype="S32")
     return replace(table, ids=replace(Ids.numbered(n), hash=hashes))
 
 

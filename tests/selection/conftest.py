@@ -15,7 +15,7 @@ Maker = Callable[..., Features]
 
 def _named(table: Features, seed: int) -> Features:
     digits = np.random.default_rng([seed, 99]).integers(0, 16, (len(table), 32))
-    hashes = np.array(["".join(f"{d:x}" for d in row) for row in digits], dtype="U32")
+    hashes = np.array(["".join(f"{d:x}" for d in row) for row in digits], dtype="S32")
     return replace(table, ids=replace(Ids.numbered(len(table)), hash=hashes))
 
 

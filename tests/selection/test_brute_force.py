@@ -71,7 +71,7 @@ def naive_bayes(
         left = [i for i in range(len(table)) if i not in picks]
         values = np.array([score(table, x, i, covariance, kind) for i in left])
         tied = [left[k] for k in np.flatnonzero(values >= values.max() * (1 - 1e-9))]
-        pick = min(tied, key=lambda i: (str(table.ids.hash[i]), i))
+        pick = min(tied, key=lambda i: (bytes(table.ids.hash[i]), i))
         picks.append(pick)
         gains.append(values[left.index(pick)])
         X = table.weight[block(table, pick), None] * x[block(table, pick)]
@@ -96,7 +96,7 @@ def naive_fps(table: Features, n: int, *, known: Features | None = None) -> tupl
             values = -np.linalg.norm(x[left] - x.mean(axis=0), axis=1)
         best = values.max()
         tied = [left[k] for k in np.flatnonzero(values >= best - 1e-9 * abs(best))]
-        pick = min(tied, key=lambda i: (str(table.ids.hash[i]), i))
+        pick = min(tied, key=lambda i: (bytes(table.ids.hash[i]), i))
         picks.append(pick)
         gains.append(values[left.index(pick)])
         centres.append(x[pick])

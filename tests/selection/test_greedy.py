@@ -40,7 +40,7 @@ def exhaustive(information: Information, table: Features, n: int) -> tuple[list[
         values = information.gain(gather(table, slice(0, len(table))))
         values[picks] = -np.inf
         tied = np.flatnonzero(values >= values.max() * (1 - 1e-9))
-        picks.append(min(tied.tolist(), key=lambda i: (str(table.ids.hash[i]), i)))
+        picks.append(min(tied.tolist(), key=lambda i: (bytes(table.ids.hash[i]), i)))
         gains.append(float(values[picks[-1]]))
         information.absorb(gather(table, np.array(picks[-1:])))
     return picks, gains

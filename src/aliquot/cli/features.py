@@ -97,7 +97,7 @@ def _about(table: Features) -> dict[str, Any]:
         "prior": table.prior.tolist(),
         "offsets": table.offsets.tolist(),
         "structures": [
-            {"hash": str(h), "file": ids.files[f], "frame": int(k)}
+            {"hash": h.decode(), "file": ids.files[f], "frame": int(k)}
             for h, f, k in zip(ids.hash, ids.file, ids.frame, strict=True)
         ],
     }

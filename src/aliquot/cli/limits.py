@@ -150,7 +150,7 @@ class Limits:
         """Which frames of the pool are named in the files of ``exclude``, by content or by file and number."""
         import numpy as np
 
-        hashes: set[str] = set()
+        hashes: set[bytes] = set()
         names: set[str] = set()
         for path in self.exclude:
             if path.suffix == ".json":
@@ -159,7 +159,10 @@ class Limits:
                 hashes |= set(Selection.from_json(_text(path)).ids.hash.tolist())
             elif path.suffix == ".txt":
                 for line in filter(None, map(str.strip, _text(path).splitlines())):
-                    (hashes if _HASH.fullmatch(line) else names).add(line)
+                    if _HASH.fullmatch(line):
+                        hashes.add(line.encode())
+                    else:
+                        names.add(line)
             else:
                 hashes |= set(reading.load([path], progress).frames.hashes.tolist())
         if len(pool.files) == 1:

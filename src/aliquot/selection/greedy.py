@@ -142,7 +142,7 @@ def greedy(
 
 def first_by_hash(table: Features, tied: Indices) -> int:
     """The candidate of the smallest content hash, then of the smallest position."""
-    return int(min(tied, key=lambda i: (str(table.ids.hash[i]), int(i))))
+    return int(min(tied, key=lambda i: (bytes(table.ids.hash[i]), int(i))))
 
 
 class _Run:

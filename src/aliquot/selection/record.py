@@ -175,7 +175,7 @@ class Selection:
         for name, value in self.__dict__.items():
             if name == "ids":
                 record["picks"] = [
-                    {"hash": str(h), "file": self.ids.files[f], "frame": int(k)}
+                    {"hash": h.decode(), "file": self.ids.files[f], "frame": int(k)}
                     for h, f, k in zip(self.ids.hash, self.ids.file, self.ids.frame, strict=True)
                 ]
             elif isinstance(value, np.ndarray):
@@ -232,7 +232,7 @@ def _from_fields(record: dict[str, Any]) -> Selection:
     return Selection(
         index=np.array(record.pop("index"), np.int64),
         ids=Ids(
-            np.array([p["hash"] for p in picks], dtype="U32"),
+            np.array([p["hash"] for p in picks], dtype="S32"),
             files,
             np.array([files.index(p["file"]) for p in picks], np.int32),
             np.array([p["frame"] for p in picks], np.int64),

@@ -242,7 +242,7 @@ class Frames:
     # --- identity -------------------------------------------------------------------------------------------
 
     @cached_property
-    def hashes(self) -> NDArray[np.str_]:
+    def hashes(self) -> NDArray[np.bytes_]:
         """Content hash of every frame over numbers, cell, pbc and positions; labels do not enter."""
         numbers = np.ascontiguousarray(self.numbers, "<i4")
         positions = np.ascontiguousarray(self.positions, "<f8") + 0.0  # −0.0 and 0.0 are the same place
@@ -256,7 +256,7 @@ class Frames:
             h.update(cells[i])
             h.update(pbc[i])
             out.append(h.hexdigest())
-        return np.array(out, dtype="U32")
+        return np.array(out, dtype="S32")
 
     @cached_property
     def ids(self) -> Ids:
@@ -353,7 +353,7 @@ class Frames:
         if len(parts) == 1:
             return parts[0]
         sizes = np.concatenate([p.sizes for p in parts])
-        ids = Ids.concatenate([Ids(np.full(len(p), "", "U32"), p.files, p.file, p.frame) for p in parts])
+        ids = Ids.concatenate([Ids(np.zeros(len(p), "S32"), p.files, p.file, p.frame) for p in parts])
         return cls(
             numbers=np.concatenate([p.numbers for p in parts]),
             positions=np.concatenate([p.positions for p in parts]),
