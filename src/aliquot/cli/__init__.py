@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from aliquot.cli.compare import compare_command
 from aliquot.cli.demo import demo_command
 from aliquot.cli.features import features_command
 from aliquot.cli.inspect import inspect_command
@@ -56,6 +57,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 unexpected failure, 2 bad usage or input, 130 interrupted.",
 )
 app.command("select")(select_command)
+app.command("compare")(compare_command)
 app.command("inspect")(inspect_command)
 app.command("features")(features_command)
 app.command("methods")(methods_command)

@@ -33,7 +33,7 @@ from aliquot.selection.comparison import Comparison
 from aliquot.structures import Frames
 from aliquot.table import Features
 
-__all__ = ["write_comparison"]
+__all__ = ["seconds_of", "write_comparison"]
 
 
 def write_comparison(
@@ -176,7 +176,7 @@ def _numbers(several: _Several) -> str:
     reached = [_reached(case) for case in several.cases]
     kinds = sum(g.pool > 0 for g in groups)
     atoms = [case.chosen.n_atoms for case in several.cases]
-    times = [_seconds(case.selection) for case in several.cases]
+    times = [seconds_of(case.selection) for case in several.cases]
     columns: list[tuple[str, list[str], int | None]] = [
         ("information (nat)", [number(float(v), 4) for v in told], int(np.argmax(told))),
         ("of the most", [percent(float(v / told.max())) if told.max() > 0 else "—" for v in told], None),
@@ -224,7 +224,7 @@ def _reached(case: Case) -> int:
     return sum(g.chosen > 0 for g in composition(case)[1])
 
 
-def _seconds(selection: Selection) -> float:
+def seconds_of(selection: Selection) -> float:
     """Time of the choice itself: without the extra runs that say how much a default matters."""
     return sum(t for stage, t in selection.timings.items() if stage != "sensitivity")
 

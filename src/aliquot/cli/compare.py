@@ -1,0 +1,256 @@
+"""``aliquot compare``: what would each method choose from this pool?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aliquot.cli import options
+from aliquot.cli.options import OnErrorChoice, Reading
+from aliquot.cli.screen import Screen
+from aliquot.errors import InputError, SelectionError
+from aliquot.progress import Progress
+
+if TYPE_CHECKING:
+    from aliquot.cli.job import Job
+    from aliquot.cli.method_spec import MethodSpec
+    from aliquot.selection import Selection
+    from aliquot.selection.comparison import Comparison
+    from aliquot.structures import Exclusion, Frames
+    from aliquot.table import Features
+
+__all__ = ["compare_command"]
+
+#: Version of the JSON form; raised when a key changes its meaning.
+SCHEMA = 1
+
+
+def compare_command(
+    pool: options.Pool,
+    number: Annotated[
+        str,
+        typer.Option(
+            "-n", metavar="N", show_default=False, help="How many to choose: a number, or a share such as 10%."
+        ),
+    ],
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIST",
+            show_default="all",
+            help="Methods to compare, separated by commas; parameters after a colon: bayes,bayes:score=energy,fps."
+            " all is every method of aliquot methods.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="The page, .html. The same in numbers (.json) goes beside it."),
+    ] = Path("compare.html"),
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Structures that are labelled already. Give once per file."),
+    ] = None,
+    features: options.FeatureSpec = "ace",
+    pooling: options.Pooling = "mean",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    on_error: options.OnError = OnErrorChoice.RAISE,
+    energy_key: options.EnergyKey = None,
+    forces_key: options.ForcesKey = None,
+    virial_key: options.VirialKey = None,
+    type_map: options.TypeMap = None,
+    overlap: options.Overlap = options.OVERLAP,
+    cache: options.Cache = True,
+    force: options.Force = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Let several methods choose from one pool, and put their choices side by side on one page.
+
+    A method that refuses is listed with its reason; the others are compared.
+    """
+    from aliquot.cli.job import Job
+    from aliquot.cli.method_spec import EVERY, parse_methods
+    from aliquot.cli.outputs import Outputs
+
+    if out.suffix != ".html":
+        raise InputError(f"-o {out}: the page is written as .html; got the extension {out.suffix!r}")
+    specs = parse_methods(methods or [EVERY])
+    options.count(number, 10**9)  # refused before the long work
+    job = Job(
+        pool=pool,
+        number=number,
+        out=out,
+        known=known or (),
+        features=features,
+        pooling=pooling,
+        seed=seed,
+        cache=cache,
+        reading=Reading(energy_key, forces_key, virial_key, type_map, on_error.value, overlap),
+    )
+    screen = Screen(quiet, as_json)
+    about = out.with_suffix(".json")
+    with Outputs(force=force, inputs=[*pool, *job.known]) as outputs:
+        page_path, about_path = outputs.claim(out), outputs.claim(about)
+        with screen.progress() as progress:
+            found = _compare(job, specs, progress)
+        found.write(page_path)
+        record = found.to_dict()
+        about_path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    _describe(found, screen)
+    screen.say(f"  {out}  open this in a browser\n  {about}  the same in numbers")
+    screen.emit({"command": "compare", "files": {"page": str(out), "record": str(about)}, **record})
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What was read, chosen and measured."""
+
+    job: Job
+    pool: Frames
+    known: Frames | None
+    features: Features
+    known_features: Features | None
+    exclusions: Sequence[Exclusion]
+    notes: Sequence[str]
+    timings: Mapping[str, float]
+    choices: Mapping[str, Selection]
+    refused: Mapping[str, str]
+    measured: Comparison
+
+    def write(self, path: Path) -> None:
+        """The page."""
+        from aliquot.report import write_comparison
+
+        write_comparison(
+            path,
+            self.measured,
+            self.choices,
+            self.features,
+            self.pool,
+            known_features=self.known_features,
+            known=self.known,
+            refused=self.refused,
+            exclusions=self.exclusions,
+            notes=self.notes,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        from aliquot import __version__
+
+        first = next(iter(self.choices.values()))
+        return {
+            "format": "aliquot-comparison",
+            "schema": SCHEMA,
+            "aliquot": __version__,
+            "number": self.job.number,
+            "seed": self.job.seed,
+            "pool": {"files": list(self.pool.files), "size": len(self.pool), "hash": first.pool_hash},
+            "known": {
+                "files": [] if self.known is None else list(self.known.files),
+                "size": first.known_size,
+                "hash": first.known_hash,
+            },
+            "features": dict(self.features.recipe),
+            "timings": dict(self.timings),
+            "notes": list(self.notes),
+            "excluded": [{"file": e.file, "frame": e.frame, "problem": e.problem} for e in self.exclusions],
+            "refused": dict(self.refused),
+            "comparison": self.measured.to_dict(),
+            "selections": {label: json.loads(choice.to_json()) for label, choice in self.choices.items()},
+        }
+
+
+def _compare(job: Job, specs: Sequence[MethodSpec], progress: Progress) -> _Found:
+    """Read, describe, choose with every method, measure."""
+    from aliquot.cli.job import describe_both, read_both
+    from aliquot.selection.comparison import compare
+
+    timings: dict[str, float] = {}
+    pool, known, exclusions, notes = read_both(job, progress, timings)
+    n = options.count(str(job.number), len(pool))
+    if n > len(pool):
+        raise SelectionError(
+            f"cannot select {n} of {len(pool)} candidates in {', '.join(map(str, job.pool))}; lower -n or add files"
+        )
+    features, known_features = describe_both(job, pool, known, progress, timings)
+    choices, refused = _choose(specs, n, features, known_features, job.seed, progress)
+    if not choices:
+        label, why = next(iter(refused.items()))
+        raise SelectionError(f"none of {len(refused)} methods could choose; the first, {label}: {why}")
+    measured = compare(features, choices, known=known_features, progress=progress)
+    notes = tuple(dict.fromkeys([*notes, *features.notes]))
+    return _Found(
+        job,
+        pool,
+        known,
+        features,
+        known_features,
+        exclusions,
+        notes,
+        timings,
+        choices,
+        refused,
+        measured,
+    )
+
+
+def _choose(
+    specs: Sequence[MethodSpec],
+    n: int,
+    features: Features,
+    known: Features | None,
+    seed: int,
+    progress: Progress,
+) -> tuple[dict[str, Selection], dict[str, str]]:
+    """The choice of every method, and why some made none."""
+    from dataclasses import fields
+
+    from aliquot.cli.screen import in_command_words
+    from aliquot.selection import METHODS, select
+
+    choices: dict[str, Selection] = {}
+    refused: dict[str, str] = {}
+    for done, spec in enumerate(specs):
+        progress("methods", done, len(specs))
+        # How much a default matters is asked by choosing thrice; here one choice is wanted.
+        once = any(f.name == "sensitivity" for f in fields(METHODS[spec.method].selector))
+        parameters = {**({"sensitivity": False} if once else {}), **spec.parameters}
+        try:
+            choices[spec.label] = select(
+                features, n, method=spec.method, known=known, seed=seed, progress=progress, **parameters
+            )
+        except SelectionError as error:
+            refused[spec.label] = in_command_words(str(error))
+    progress("methods", len(specs), len(specs))
+    return choices, refused
+
+
+def _describe(found: _Found, screen: Screen) -> None:
+    """The comparison in a few lines."""
+    from aliquot.report.compare import seconds_of
+    from aliquot.report.tables import number, seconds
+
+    measured = found.measured
+    for note in found.notes:
+        screen.warn(f"note: {note}")
+    told = measured.total_information
+    rows = [
+        [
+            label,
+            str(len(choice)),
+            number(float(told[i]), 4),
+            number(float(measured.radius[i])),
+            number(float(measured.mean_distance[i])),
+            seconds(seconds_of(choice)),
+        ]
+        for i, (label, choice) in enumerate(found.choices.items())
+    ]
+    screen.table("", ["method", "picks", "information (nat)", "worst distance", "mean", "time"], rows)
+    for label, why in found.refused.items():
+        screen.warn(f"{label} refused: {why}")

@@ -1,0 +1,128 @@
+"""Which method, with which parameters? ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``, in lists too.
+
+A comma separates parameters as well as methods: a piece that is ``KEY=VALUE`` belongs to the method before it,
+any other piece begins a method. So ``fps,bayes:score=energy,precision=1e-3,random`` is three methods. A value may
+have parameters of its own, as in ``kdpp:kernel=polynomial:degree=3,offset=1``: a ``KEY=VALUE`` that is no parameter
+of the method goes on with such a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from aliquot.errors import InputError, SelectionError
+from aliquot.selection import METHODS, selector_named
+from aliquot.selection.bayes import SCORES
+
+__all__ = ["EVERY", "MethodSpec", "parse_method", "parse_methods"]
+
+#: The word for all methods.
+EVERY: Final = "all"
+
+_KEY_VALUE: Final = re.compile(r"\s*(\w+)\s*=(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A method as asked for.
+
+    Parameters
+    ----------
+    label : str
+        As written, without spaces.
+    method : str
+        Its name in the catalogue.
+    parameters : dict
+    """
+
+    label: str
+    method: str
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def parse_methods(texts: Sequence[str]) -> list[MethodSpec]:
+    """Every method named in the texts, once; ``all`` is each of the catalogue, and Bayes once per score.
+
+    Raises
+    ------
+    InputError, SelectionError
+        If a method or a parameter is not known or makes no sense.
+
+    Examples
+    --------
+    >>> [s.label for s in parse_methods(["fps,bayes:score=energy", "random"])]
+    ['fps', 'bayes:score=energy', 'random']
+    >>> parse_methods(["kdpp:kernel=polynomial:degree=3,offset=1"])[0].parameters
+    {'kernel': 'polynomial:degree=3,offset=1'}
+    """
+    written: list[str] = []
+    for piece in ",".join(texts).split(","):
+        if _KEY_VALUE.fullmatch(piece) and written:
+            written[-1] += f",{piece.strip()}"
+        elif piece.strip() == EVERY:
+            written += _every()
+        elif piece.strip():
+            written.append(piece.strip())
+    if not written:
+        raise InputError("--methods names no method; aliquot methods lists them")
+    return [parse_method(text) for text in dict.fromkeys(written)]
+
+
+def _every() -> list[str]:
+    """All of the catalogue; Bayesian selection with each of its scores."""
+    default = next(f.default for f in fields(METHODS["bayes"].selector) if f.name == "score")
+    scores = [f"bayes:score={score}" for score in SCORES if score != default]
+    return [label for name in METHODS for label in ([name, *scores] if name == "bayes" else [name])]
+
+
+def parse_method(text: str) -> MethodSpec:
+    """One method.
+
+    Raises
+    ------
+    InputError, SelectionError
+
+    Examples
+    --------
+    >>> parse_method("bayes:score=energy,precision=1e-3")
+    MethodSpec(label='bayes:score=energy,precision=1e-3', method='bayes',
+        parameters={'score': 'energy', 'precision': 0.001})
+    """
+    method, _, rest = (part.strip() for part in text.partition(":"))
+    if method not in METHODS:
+        raise SelectionError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    types = {f.name: str(f.type) for f in fields(METHODS[method].selector)}
+    given: dict[str, str] = {}
+    for piece in rest.split(",") if rest else []:
+        pair = _KEY_VALUE.fullmatch(piece)
+        last = next(reversed(given), None)
+        if pair and pair[1] not in types and last is not None and ":" in given[last]:
+            given[last] += f",{piece.strip()}"
+        elif pair:
+            given[pair[1]] = pair[2].strip()
+        else:
+            raise InputError(f"{text!r}: {piece!r} is not KEY=VALUE, as in bayes:score=energy")
+    parameters = {key: _value(text, key, value, types.get(key, "str")) for key, value in given.items()}
+    selector_named(method, parameters)
+    return MethodSpec(text, method, parameters)
+
+
+def _value(text: str, key: str, value: str, kind: str) -> Any:
+    """The value in the type that the parameter has."""
+    kinds = set(re.findall(r"\w+", kind))
+    if "None" in kinds and value == "none":
+        return None
+    if "bool" in kinds and value in ("true", "false"):
+        return value == "true"
+    for name, convert in (("int", int), ("float", float)):
+        if name in kinds:
+            try:
+                return convert(value)
+            except ValueError:
+                pass
+    if kinds & {"str", "Literal"}:
+        return value
+    raise InputError(f"{text!r}: {key} must be {kind.replace(' | ', ' or ')}; got {value!r}")
