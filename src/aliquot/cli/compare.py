@@ -1,4 +1,4 @@
-"""``aliquot compare``: what would each method choose from this pool?"""
+"""``aliquot compare``: what each method would choose from one pool, side by side."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def compare_command(
     number: Annotated[
         str,
         typer.Option(
-            "-n", metavar="N", show_default=False, help="How many to choose: a number, or a share such as 10%."
+            "-n",
+            metavar="N",
+            show_default=False,
+            help="How many to choose: a number, or a share such as 10%.",
         ),
     ],
     methods: Annotated[
@@ -233,7 +236,7 @@ def _choose(
 
 def _describe(found: _Found, screen: Screen) -> None:
     """The comparison in a few lines."""
-    from aliquot.report.compare import seconds_of
+    from aliquot.report.compare_tables import seconds_of
     from aliquot.report.tables import number, seconds
 
     measured = found.measured
@@ -251,6 +254,10 @@ def _describe(found: _Found, screen: Screen) -> None:
         ]
         for i, (label, choice) in enumerate(found.choices.items())
     ]
-    screen.table("", ["method", "picks", "information (nat)", "worst distance", "mean", "time"], rows)
+    screen.table(
+        "information (nat), worst and mean distance in feature space, time to choose",
+        ["method", "picks", "nat", "worst", "mean", "time"],
+        rows,
+    )
     for label, why in found.refused.items():
         screen.warn(f"{label} refused: {why}")
