@@ -215,3 +215,8 @@ def write(tmp_path: Path) -> Callable[[Records], Page]:
         return page
 
     return written
+
+
+@pytest.fixture
+def page_of() -> type[Page]:
+    return Page

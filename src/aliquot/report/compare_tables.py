@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aliquot.report.figures import MAX_GROUPS
 from aliquot.report.findings import Case, composition
-from aliquot.report.heat import Shaded, heat
+from aliquot.report.heat import Shaded, breakable, heat
 from aliquot.report.tables import Raw, count, number, percent, plural, seconds, table, text
 from aliquot.selection import Selection
 from aliquot.selection.comparison import Comparison
@@ -76,7 +76,7 @@ def side_by_side(several: Several) -> str:
     ]
     rows: list[list[Any]] = []
     for i, name in enumerate(several.names):
-        cells: list[Any] = [name]
+        cells: list[Any] = [Raw(breakable(name))]
         for _, values, best in columns:
             bold = best is not None and values[i] == values[best]
             cells.append(Raw(f"<strong>{text(values[i])}</strong>") if bold else values[i])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aliquot.report.tables import text
 
-__all__ = ["Shaded", "heat"]
+__all__ = ["Shaded", "breakable", "heat"]
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,24 @@ def heat(caption: str, heads: Sequence[str], rows: Iterable[tuple[str, Sequence[
     upright = len(heads) > 8 or max((len(h) for h in heads[1:]), default=0) > 14
     turned = ' class="turned"' if upright else ""
     head = f'<th scope="col">{text(heads[0])}</th>' + "".join(
-        f'<th scope="col"{turned}><span>{text(h)}</span></th>' for h in heads[1:]
+        f'<th scope="col"{turned}><span>{breakable(h)}</span></th>' for h in heads[1:]
     )
     body = "\n".join(
-        f'<tr><th scope="row">{text(name)}</th>{"".join(map(_cell, cells))}</tr>' for name, cells in rows
+        f'<tr><th scope="row">{breakable(name)}</th>{"".join(map(_cell, cells))}</tr>' for name, cells in rows
     )
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table class="heat">'
         f"<caption>{text(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def breakable(name: str) -> str:
+    """Escaped text that breaks where a method's parameters begin rather than anywhere.
+
+    >>> breakable("a:b=<c>")
+    'a:<wbr>b=<wbr>&lt;c&gt;'
+    """
+    return re.sub("[:,=]", r"\g<0><wbr>", text(name))
 
 
 def _cell(cell: Shaded) -> str:
