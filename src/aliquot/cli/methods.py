@@ -2,30 +2,105 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from typing import Annotated, Any
+
+import typer
+
 from aliquot.cli import options
 from aliquot.cli.screen import Screen
+from aliquot.errors import InputError
 
 __all__ = ["methods_command"]
 
+#: Columns of the terminal that text fills at most.
+WIDEST = 100
 
-def methods_command(as_json: options.AsJson = False) -> None:
-    """List the methods: what each does, what it costs, and whom to cite."""
+_WORDS = {
+    "certificate": "a certificate",
+    "nested": "picks in order of worth",
+    "cost": "costs",
+    "groups": "constraints",
+}
+
+
+def methods_command(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", show_default=False, help="Only these.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the methods: what each does, what it gives and heeds, what it costs, and whom to cite."""
     from aliquot.selection import METHODS
 
-    rows = [
-        {
-            "name": name,
-            "summary": method.summary,
-            "cost": method.cost,
-            "memory": method.memory,
-            "references": list(method.references),
-        }
-        for name, method in METHODS.items()
-    ]
+    unknown = sorted(set(names or ()) - METHODS.keys())
+    if unknown:
+        raise InputError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}")
+    rows = [_row(name) for name in METHODS if not names or name in names]
     screen = Screen(as_json=as_json)
+    screen.say(
+        "For N candidates of one row each, d features and n picks. Every method starts from what is known."
+    )
     for row in rows:
-        screen.say(f"{row['name']}: {row['summary']}")
-        screen.say(f"    time {row['cost']}; memory {row['memory']}")
-        for reference in row["references"]:
-            screen.say(f"    {reference}")
+        screen.say(f"\n{row['name']}")
+        for line in _lines(row, min(WIDEST, shutil.get_terminal_size().columns)):
+            screen.say(line)
     screen.emit({"command": "methods", "methods": rows})
+
+
+def _row(name: str) -> dict[str, Any]:
+    """A line of the catalogue, with the parameters of the method and their defaults."""
+    from aliquot.selection import METHODS
+
+    method = METHODS[name]
+    return {
+        "name": name,
+        "summary": method.summary,
+        "gives": list(method.gives),
+        "heeds": list(method.heeds),
+        "parameters": {f.name: _plain(f) for f in fields(method.selector)},
+        "cost": method.cost,
+        "memory": method.memory,
+        "references": list(method.references),
+    }
+
+
+def _plain(field: Any) -> Any:
+    """The default of a parameter as JSON has it."""
+    value = field.default_factory() if field.default_factory is not MISSING else field.default
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
+
+
+def _lines(row: dict[str, Any], width: int) -> list[str]:
+    """What there is to say of a method, indented and wrapped."""
+    said: list[tuple[str, str]] = [("", row["summary"])]
+    for head in ("gives", "heeds"):
+        said.append((head, ", ".join(_WORDS[word] for word in row[head])))
+    said.append(("takes", ", ".join(f"{key}={_written(v)}" for key, v in row["parameters"].items())))
+    said += [("time", row["cost"]), ("memory", row["memory"])]
+    said += [("cite", reference) for reference in row["references"]]
+    lines: list[str] = []
+    for head, text in said:
+        lead = f"    {head:<8}" if head else "  "
+        if text:
+            lines += _wrapped(text, lead, width)
+    return lines
+
+
+def _wrapped(text: str, lead: str, width: int) -> Sequence[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _written(value: Any) -> str:
+    """As it is written in ``--methods NAME:KEY=VALUE``."""
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -266,5 +266,6 @@ CATALOGUE = {
         "40 bytes a candidate + d² + n d + 64 MB",
         ("doi:10.1214/ss/1177009939", "doi:10.1007/BF01588971", "doi:10.1038/s41524-023-01104-6"),
         ("cost", "groups"),
+        gives=("certificate", "nested"),
     ),
 }

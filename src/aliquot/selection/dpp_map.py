@@ -273,5 +273,6 @@ CATALOGUE = {
         "2 N (d + n) n flops, and 4 N (d + n) an exchange",
         "8 N (d + n) bytes; 24 N n with exchanges",
         ("arXiv:1709.05135", "doi:10.1561/2200000044"),
+        gives=("certificate", "nested"),
     ),
 }

@@ -196,5 +196,6 @@ CATALOGUE = {
         "40 bytes a candidate + (n + known) d + 64 MB",
         ("doi:10.1016/0304-3975(85)90224-5",),
         ("cost", "groups"),
+        gives=("certificate", "nested"),
     ),
 }

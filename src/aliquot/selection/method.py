@@ -23,6 +23,9 @@ class Method:
     references : tuple of str
     heeds : tuple of str
         Which of ``"cost"`` and ``"groups"`` it keeps to; it refuses the others.
+    gives : tuple of str
+        ``"certificate"`` where its answers, with its defaults, say how far from the best they can be; ``"nested"``
+        where the first picks of an answer are the answer of that size.
     """
 
     selector: type[Any]
@@ -31,3 +34,4 @@ class Method:
     memory: str
     references: tuple[str, ...]
     heeds: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()

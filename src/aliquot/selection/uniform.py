@@ -60,5 +60,7 @@ class Random:
 
 
 CATALOGUE = {
-    "random": Method(Random, "uniformly at random, without replacement", "N", "8 bytes a candidate", ()),
+    "random": Method(
+        Random, "uniformly at random, without replacement", "N", "8 bytes a candidate", (), gives=("nested",)
+    ),
 }
