@@ -19,12 +19,12 @@ __all__ = ["methods_command"]
 #: Columns of the terminal that text fills at most.
 WIDEST = 100
 
-_WORDS = {
-    "certificate": "a certificate",
-    "nested": "picks in order of worth",
-    "cost": "costs",
-    "groups": "constraints",
-}
+_LEGEND = (
+    "N candidates of one row each, d features, n picks. Certificate: how far from the best possible choice at most."
+    " Nested: the first k picks are the choice of size k. Parameters are given as NAME:KEY=VALUE."
+)
+
+_WORDS = {"certificate": "a certificate", "nested": "nested picks", "cost": "costs", "groups": "constraints"}
 
 
 def methods_command(
@@ -41,12 +41,12 @@ def methods_command(
         raise InputError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}")
     rows = [_row(name) for name in METHODS if not names or name in names]
     screen = Screen(as_json=as_json)
-    screen.say(
-        "For N candidates of one row each, d features and n picks. Every method starts from what is known."
-    )
+    width = min(WIDEST, shutil.get_terminal_size().columns)
+    for line in textwrap.wrap(_LEGEND, width):
+        screen.say(line)
     for row in rows:
         screen.say(f"\n{row['name']}")
-        for line in _lines(row, min(WIDEST, shutil.get_terminal_size().columns)):
+        for line in _lines(row, width):
             screen.say(line)
     screen.emit({"command": "methods", "methods": rows})
 
@@ -76,12 +76,15 @@ def _plain(field: Any) -> Any:
 
 def _lines(row: dict[str, Any], width: int) -> list[str]:
     """What there is to say of a method, indented and wrapped."""
-    said: list[tuple[str, str]] = [("", row["summary"])]
-    for head in ("gives", "heeds"):
-        said.append((head, ", ".join(_WORDS[word] for word in row[head])))
-    said.append(("takes", ", ".join(f"{key}={_written(v)}" for key, v in row["parameters"].items())))
-    said += [("time", row["cost"]), ("memory", row["memory"])]
-    said += [("cite", reference) for reference in row["references"]]
+    said = [
+        ("", row["summary"]),
+        ("gives", ", ".join(_WORDS[word] for word in row["gives"])),
+        ("heeds", ", ".join(_WORDS[word] for word in row["heeds"])),
+        ("takes", ", ".join(f"{key}={_written(v)}" for key, v in row["parameters"].items())),
+        ("time", row["cost"]),
+        ("memory", row["memory"]),
+        ("cite", "; ".join(row["references"])),
+    ]
     lines: list[str] = []
     for head, text in said:
         lead = f"    {head:<8}" if head else "  "

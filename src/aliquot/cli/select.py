@@ -44,7 +44,11 @@ def select_command(
         typer.Option(metavar="FILE", help="Structures that are labelled already. Give once per file."),
     ] = None,
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="How to choose; aliquot methods lists them.")
+        str,
+        typer.Option(
+            metavar="NAME[:KEY=VALUE]",
+            help="How to choose, with parameters after a colon; aliquot methods lists both.",
+        ),
     ] = "bayes",
     score: Annotated[
         str | None,
@@ -132,16 +136,18 @@ def select_command(
     Nothing is overwritten without --force, and an interrupted run leaves nothing behind.
     """
     from aliquot.cli.job import Job, run
+    from aliquot.cli.method_spec import parse_method
 
     screen = Screen(quiet, as_json)
+    spec = parse_method(method)
     job = Job(
         pool=pool,
         number=number,
         out=out,
         known=known or (),
         rest=rest,
-        method=method,
-        parameters={} if score is None else {"score": score},
+        method=spec.method,
+        parameters={**spec.parameters, **({} if score is None else {"score": score})},
         features=features,
         pooling=pooling,
         seed=seed,
