@@ -47,6 +47,8 @@ def information_curves(names: Sequence[str], curves: Sequence[FloatArray]) -> st
     legend_rows = -(-len(names) // 2) if below else 0
 
     def draw() -> Figure:
+        from matplotlib.ticker import MaxNLocator
+
         figure, ax = new_figure(3.9 + 0.19 * legend_rows)
         for rank, i in reversed(list(enumerate(order))):
             style = {
@@ -63,8 +65,9 @@ def information_curves(names: Sequence[str], curves: Sequence[FloatArray]) -> st
                 **style,
             )
         ax.set(xlabel="picks", ylabel="information (nat)", xlim=(0, None), ylim=(0, None))
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        handles, labels = (items[::-1] for items in ax.get_legend_handles_labels())
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
+        handles, labels = ax.get_legend_handles_labels()
+        handles, labels = handles[::-1], labels[::-1]
         style = {"handlelength": 3.2, "labelspacing": 0.35}
         if below:
             figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, **style)

@@ -195,19 +195,17 @@ def _elements(several: Several) -> str:
 
 def _shares(caption: str, by: str, names: Sequence[str], counts: NDArray[np.int64], several: Several) -> str:
     """Counts of the pool (first row) and of each choice, shaded by how they differ in share."""
-    if len(names) > MAX_GROUPS:  # the parts of the pool that differ least between choices share a column
+    if len(names) > MAX_GROUPS:  # groups that are small everywhere share a column
         weight = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)).max(axis=0)
         top = np.sort(np.argsort(-weight, kind="stable")[: MAX_GROUPS - 1])
         rest = np.setdiff1d(np.arange(len(names)), top)
         counts = np.column_stack([counts[:, top], counts[:, rest].sum(axis=1)])
-        names = [*(names[i] for i in top), f"other ({len(rest)} {by}s)"]
+        names = [*(str(names[i]) for i in top), f"other ({len(rest)} {by}s)"]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows: list[tuple[str, list[Shaded]]] = []
     for name, own, share in zip(("pool", *several.names), counts, shares, strict=True):
         cells = [
-            Shaded(
-                count(int(c)), 0.0 if name == "pool" and own is counts[0] else _more(s, p), percent(float(s))
-            )
+            Shaded(count(int(c)), _more(s, p), percent(float(s)))
             for c, s, p in zip(own, share, shares[0], strict=True)
         ]
         rows.append((name, cells))
