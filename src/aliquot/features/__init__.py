@@ -26,7 +26,7 @@ from aliquot.table import Features
 if TYPE_CHECKING:
     from aliquot.ace.basis import AceBasis
 
-__all__ = ["Featurizer", "featurize", "featurizers"]
+__all__ = ["Featurizer", "featurize", "featurizer_of", "featurizers"]
 
 
 def featurize(
@@ -77,13 +77,26 @@ def featurizers(spec: str, *frames: Frames, pooling: str = "mean") -> tuple[Feat
     InputError
         If the specification cannot be read; the message names what is known.
     """
-    kind, _, rest = spec.partition(":")
-    how = check_pooling(pooling)
     elements = tuple(sorted({z for some in frames for z in some.elements}))
     if not elements:
         raise InputError("cannot choose features without any frame")
+    if spec.startswith("file:"):
+        return _array_files(spec.removeprefix("file:"), len(frames), elements, check_pooling(pooling))
+    return (featurizer_of(spec, elements, pooling=pooling),) * len(frames)
+
+
+def featurizer_of(spec: str, elements: tuple[int, ...], *, pooling: str = "mean") -> Featurizer:
+    """The featurizer of a specification for these elements (atomic numbers, ascending): of any frames of them.
+
+    Raises
+    ------
+    InputError
+        If the specification cannot be read, or is of a file, which holds the features of certain frames only.
+    """
+    kind, _, rest = spec.partition(":")
+    how = check_pooling(pooling)
     if kind == "file":
-        return _array_files(rest, len(frames), elements, how)
+        raise InputError(f"{spec} holds the features of certain structures; it cannot make those of others")
     if kind == "python":
         from aliquot.features.external import CallableFeaturizer, load_callable
 
@@ -120,7 +133,7 @@ def featurizers(spec: str, *frames: Frames, pooling: str = "mean") -> tuple[Feat
         raise InputError(
             f"features {spec!r} are not known; use ace, soap, python:module:function or file:features.npy"
         )
-    return (one,) * len(frames)
+    return one
 
 
 def _blocks(

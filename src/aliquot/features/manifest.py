@@ -65,6 +65,8 @@ class Manifest:
     source : Source or None
     complete : bool
         False while it is being written.
+    base : int
+        Candidates that were there before those that are being appended; 0 where nothing is.
     """
 
     dtype: str
@@ -76,6 +78,7 @@ class Manifest:
     shards: tuple[Shard, ...] = field(default=())
     source: Source | None = None
     complete: bool = False
+    base: int = 0
 
     @classmethod
     def of(cls, table: Features, *, dtype: str, shard_rows: int, source: Source | None) -> Manifest:
@@ -94,16 +97,20 @@ class Manifest:
 
     def differs_from(self, other: Manifest | Features) -> str:
         """Why the two cannot be one table; empty if they can."""
-        mine, theirs = recipe_hash(self.recipe), recipe_hash(other.recipe)
-        if mine != theirs:
-            return (
-                f"recipes {mine} ({_in_words(self.recipe)}) and {theirs} ({_in_words(other.recipe)}) differ"
-            )
+        if why := self.other_recipe(other.recipe):
+            return why
         if self.names != other.names:
             return f"{len(self.names)} and {len(other.names)} features are not the same by name"
         if not np.array_equal(self.prior, other.prior):
             return "the smoothness priors differ"
         return ""
+
+    def other_recipe(self, recipe: Mapping[str, Any]) -> str:
+        """How a recipe differs; empty if it does not."""
+        mine, other = recipe_hash(self.recipe), recipe_hash(recipe)
+        if mine == other:
+            return ""
+        return f"the recipes {mine} and {other} differ in {_difference(dict(self.recipe), dict(recipe))}"
 
     def save(self, folder: Path) -> None:
         """Write the manifest of this folder; complete or not at all."""
@@ -111,6 +118,7 @@ class Manifest:
             "format": _FORMAT,
             "schema": SCHEMA,
             "complete": self.complete,
+            "base": self.base,
             "dtype": self.dtype,
             "shard_rows": self.shard_rows,
             "recipe": dict(self.recipe),
@@ -206,13 +214,16 @@ def _from_record(record: dict[str, Any]) -> Manifest:
         if source is None
         else Source(str(source["spec"]), str(source["pooling"]), tuple(map(int, source["elements"]))),
         complete=record["complete"] is True,
+        base=int(record["base"]),
     )
 
 
-def _in_words(recipe: Mapping[str, Any]) -> str:
-    """A recipe in one short line."""
-    parts: list[str] = []
-    for key, value in recipe.items():
-        said = json.dumps(value, separators=(",", ":"))
-        parts.append(f"{key}={said}" if len(said) <= 60 else f"{key}={said[:57]}…")
-    return ", ".join(parts)
+def _difference(one: Any, other: Any, where: str = "") -> str:
+    """Where two recipes first differ, with both values: ``basis.degree: [8,8,8] and [12,12,12]``."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in (*one, *(key for key in other if key not in one)):
+            if one.get(key) != other.get(key):
+                return _difference(one.get(key), other.get(key), f"{where}.{key}" if where else str(key))
+    said = [json.dumps(value, separators=(",", ":")) for value in (one, other)]
+    short = [text if len(text) <= 80 else f"{text[:79]}…" for text in said]
+    return f"{where}: {short[0]} and {short[1]}"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aliquot.errors import InputError
 
-__all__ = ["SHARD_ARRAYS", "ShardedRows", "array_header", "shard_folder"]
+__all__ = ["SHARD_ARRAYS", "ShardedRows", "array_header", "is_shard", "shard_folder"]
 
 #: The arrays of a shard, by file name without ``.npy``: dtype of each; that of the rows is the store's.
 SHARD_ARRAYS: Final = {
@@ -37,6 +37,14 @@ def shard_folder(store: Path, number: int) -> Path:
     'store/000012'
     """
     return store / f"{number:06d}"
+
+
+def is_shard(entry: Path) -> bool:
+    """Whether a folder has the name of a shard, or of one being written, and holds arrays of a shard alone."""
+    number = entry.name.removeprefix(".")
+    if not (number.isdigit() and len(number) >= 6) or entry.is_symlink() or not entry.is_dir():
+        return False
+    return {inside.name for inside in entry.iterdir()} <= {f"{name}.npy" for name in SHARD_ARRAYS}
 
 
 def array_header(path: Path, dtype: str, shape: tuple[int, ...]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 
 from aliquot.errors import InputError
 from aliquot.features.manifest import MANIFEST, Manifest, Shard, Source, checksum, is_intact, is_store
-from aliquot.features.shards import SHARD_ARRAYS, shard_folder
+from aliquot.features.shards import SHARD_ARRAYS, is_shard, shard_folder
 from aliquot.table import Features
 
 __all__ = ["SHARD_BYTES", "StoreWriter", "locked"]
 
 #: Size of the rows of a full shard.
 SHARD_BYTES: Final = 64 << 20
+
+_ASIDE: Final = f".{MANIFEST}"  # a manifest that was being written
 
 
 class StoreWriter:
@@ -39,13 +41,13 @@ class StoreWriter:
         New or empty; or a store, for ``mode``.
     mode : {"new", "resume", "append"}
         ``resume`` goes on with an unfinished store (or begins one), ``append`` with a finished one, after shards
-        that stay as they are.
+        that stay as they are, or with an earlier ``append`` that was stopped.
     dtype : {"float32", "float64"}, optional
         Of the rows on disk; that of the first piece by default.
     shard_rows : int, optional
         Rows per shard; by default what makes 64 MB.
     source : Source, optional
-        How the same features can be made for other structures.
+        How the same features can be made for other structures; that of a store which is continued stays.
 
     Notes
     -----
@@ -80,7 +82,8 @@ class StoreWriter:
             raise InputError(f"a shard has at least one row; got shard_rows={shard_rows}")
         if dtype not in (None, "float32", "float64"):
             raise InputError(f"rows are stored as float32 or float64; got {dtype!r}")
-        self._dtype, self._shard_rows, self._source = dtype, shard_rows, source
+        self._dtype, self._shard_rows = dtype, shard_rows
+        self.source = source
         self._pieces: list[Features] = []
         self._manifest: Manifest | None = None
         self._release = locked(self.folder)
@@ -109,11 +112,28 @@ class StoreWriter:
         """Whether the store is finished."""
         return self._manifest is not None and self._manifest.complete
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the manifest says so far."""
+        return () if self._manifest is None else self._manifest.notes
+
+    def check_recipe(self, recipe: Mapping[str, Any]) -> None:
+        """Refuse to go on with another recipe, before anything is computed.
+
+        Raises
+        ------
+        InputError
+        """
+        if self._manifest is not None and (why := self._manifest.other_recipe(recipe)):
+            raise InputError(f"{self.folder} holds other features: {why}; name another store")
+
     def hashes(self) -> NDArray[np.bytes_]:
-        """Content hashes of the candidates in complete shards."""
-        shards = range(0 if self._manifest is None else len(self._manifest.shards))
+        """Content hashes of the candidates in complete shards, but for those before an append."""
+        if self._manifest is None:
+            return np.empty(0, "S32")
+        shards = range(len(self._manifest.shards))
         parts = [np.load(shard_folder(self.folder, k) / "hash.npy", allow_pickle=False) for k in shards]
-        return np.concatenate([np.empty(0, "S32"), *parts])
+        return np.concatenate([np.empty(0, "S32"), *parts])[self._manifest.base :]
 
     def append(self, piece: Features) -> None:
         """Add candidates after those that are there.
@@ -146,12 +166,12 @@ class StoreWriter:
             self._write(Features.concatenate(self._pieces))
             self._pieces = []
         notes = self._manifest.notes if notes is None else notes
-        self._manifest = replace(self._manifest, complete=True, notes=notes)
+        self._manifest = replace(self._manifest, complete=True, base=0, notes=notes)
         self._manifest.save(self.folder)
 
     def _open(self, mode: str) -> None:
         if not is_store(self.folder):
-            strangers = [e.name for e in self.folder.iterdir() if not _is_own(e.name)]
+            strangers = [e.name for e in self.folder.iterdir() if not (is_shard(e) or e.name == _ASIDE)]
             if strangers or mode == "append":
                 found = f"it holds {strangers[0]!r}" if strangers else "it is empty"
                 raise InputError(f"{self.folder} is not a feature store: {found}; name another folder")
@@ -163,8 +183,10 @@ class StoreWriter:
 
     def _take_up(self, manifest: Manifest, mode: str) -> None:
         """Keep the leading shards that are intact; those after the first damaged one are written again."""
-        if mode == "append" and not manifest.complete:
+        if mode == "append" and not manifest.complete and not manifest.base:
             raise InputError(f"{self.folder} is not finished; finish it before anything is appended")
+        if mode == "resume" and manifest.base:
+            raise InputError(f"{self.folder} is being appended to; go on with that first (append)")
         for asked, name, has in (
             (self._dtype, "dtype", manifest.dtype),
             (self._shard_rows, "shard_rows", manifest.shard_rows),
@@ -175,34 +197,33 @@ class StoreWriter:
         while good < len(manifest.shards) and is_intact(self.folder, good, manifest.shards[good]):
             good += 1
         if good < len(manifest.shards):
-            if mode == "append":
+            held = sum(shard.candidates for shard in manifest.shards[:good])
+            if mode == "append" and (manifest.complete or held < manifest.base):
                 raise InputError(
                     f"shard {good} of {self.folder} is damaged (its checksum differs); build it again"
                 )
             manifest = replace(manifest, shards=manifest.shards[:good], complete=False)
-        if mode == "append":
-            manifest = replace(manifest, complete=False)
+        if mode == "append" and manifest.complete:
+            manifest = replace(manifest, base=manifest.n_candidates, complete=False)
         self._dtype, self._shard_rows = manifest.dtype, manifest.shard_rows
+        self.source = manifest.source
         self._manifest = manifest
         manifest.save(self.folder)
 
     def _sweep(self) -> None:
         """Remove what an earlier writer began and did not enter."""
         kept = 0 if self._manifest is None else len(self._manifest.shards)
+        listed = {shard_folder(self.folder, k) for k in range(kept)}
+        (self.folder / _ASIDE).unlink(missing_ok=True)
         for entry in self.folder.iterdir():
-            if _is_own(entry.name) and not (entry.name.isdigit() and int(entry.name) < kept):
-                if entry.name == MANIFEST:
-                    continue
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink()
+            if is_shard(entry) and entry not in listed:
+                shutil.rmtree(entry)
 
     def _begin(self, piece: Features) -> None:
         dtype = self._dtype or piece.rows.dtype.name
         if self._shard_rows is None:
             self._shard_rows = max(1, SHARD_BYTES // (max(1, piece.n_features) * np.dtype(dtype).itemsize))
-        self._manifest = Manifest.of(piece, dtype=dtype, shard_rows=self._shard_rows, source=self._source)
+        self._manifest = Manifest.of(piece, dtype=dtype, shard_rows=self._shard_rows, source=self.source)
         self._manifest.save(self.folder)
 
     def _write_full(self) -> None:
@@ -272,9 +293,3 @@ def _arrays(table: Features, dtype: str) -> tuple[dict[str, NDArray[Any]], tuple
         for name, kind in SHARD_ARRAYS.items()
     }
     return arrays, tuple(table.ids.files[k] for k in order.tolist())
-
-
-def _is_own(name: str) -> bool:
-    """Whether a name in the folder is one that a writer makes."""
-    bare = name.removeprefix(".")
-    return bare == MANIFEST or (bare.isdigit() and len(bare) >= 6)

@@ -147,9 +147,10 @@ def iter_batches(
     type_map: Mapping[int, str] | None = None,
     on_error: OnError = "raise",
     overlap: float | None = OVERLAP,
+    frames: range | None = None,
     progress: Progress = silent,
 ) -> Iterator[Loaded]:
-    """Read one file piece by piece, in the order of the file.
+    """Read one file, or the frames of some consecutive numbers of it, piece by piece, in the order of the file.
 
     Memory is bounded by a few pieces of text (4 MB, or the largest frame) and the frames made of them, whatever the
     size of the file. A batch has at most ``batch_frames`` frames and may have fewer.
@@ -170,9 +171,12 @@ def iter_batches(
         return
     kind = format_of(place)
     if kind == EXTENDED_XYZ:
-        yield from _extended_xyz(place, gate, batch_frames, progress)
+        if frames is None:
+            yield from _extended_xyz(place, gate, batch_frames, progress)
+        else:
+            yield from _by_number(path, gate, frames, batch_frames, progress)
     else:
-        yield from _through_ase(place, kind, gate, batch_frames, type_map, progress)
+        yield from _through_ase(place, kind, gate, batch_frames, type_map, progress, frames)
 
 
 @dataclass(frozen=True)
@@ -225,6 +229,17 @@ def _extended_xyz(path: Path, gate: _Gate, batch_frames: int, progress: Progress
             yield gate.pass_on(None, [], (note,))
 
 
+def _by_number(
+    path: PathLike, gate: _Gate, numbers: range, batch_frames: int, progress: Progress
+) -> Iterator[Loaded]:
+    """Consecutive frames, of whose bytes alone an index tells the place."""
+    index = FrameIndex.build(path, label_keys=gate.label_keys, progress=progress)
+    for start in range(numbers.start, numbers.stop, batch_frames):
+        stop = min(start + batch_frames, numbers.stop)
+        yield gate.pass_on(*index.fetch(range(start, stop)))
+        progress("reading", stop - numbers.start, len(numbers))
+
+
 def _through_ase(
     path: Path,
     kind: str,
@@ -232,8 +247,11 @@ def _through_ase(
     batch_frames: int,
     type_map: Mapping[int, str] | None,
     progress: Progress,
+    frames_wanted: range | None = None,
 ) -> Iterator[Loaded]:
     numbered = enumerate(_guarded(path, kind, type_map))
+    if frames_wanted is not None:
+        numbered = islice(numbered, frames_wanted.start, frames_wanted.stop)
     done = 0
     while batch := list(islice(numbered, batch_frames)):
         faults = [Fault(i, image) for i, image in batch if isinstance(image, str)]
@@ -248,7 +266,7 @@ def _through_ase(
         done += len(batch)
         yield gate.pass_on(frames, faults)
         progress("reading", done, 0)
-    if not done:
+    if not done and frames_wanted is None:
         yield gate.pass_on(None, [Fault(-1, "holds no frames")])
 
 
