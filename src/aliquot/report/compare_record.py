@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aliquot.report.compare_tables import Several
 from aliquot.report.findings import Excluded
+from aliquot.report.heat import breakable
 from aliquot.report.page import facts
 from aliquot.report.provenance import pretty, versions
-from aliquot.report.tables import count, linked, number, plural, table, text
+from aliquot.report.tables import Raw, count, linked, number, plural, table, text, words
 from aliquot.selection import METHODS, Selection
 
 __all__ = ["record"]
@@ -20,7 +21,13 @@ def record(several: Several) -> str:
     first = several.cases[0]
     chosen = first.selection
     rows = [
-        (name, _summary(c), _certificate(c), {True: "yes", False: "no", None: "—"}[c.nested], _stop(c))
+        (
+            Raw(breakable(name)),
+            words(_summary(c)),
+            words(_certificate(c)),
+            {True: "yes", False: "no", None: "—"}[c.nested],
+            _stop(c),
+        )
         for name, c in several.choices
     ]
     promised = table(

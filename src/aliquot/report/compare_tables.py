@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aliquot.report.figures import MAX_GROUPS
 from aliquot.report.findings import Case, composition
 from aliquot.report.heat import Shaded, breakable, heat
-from aliquot.report.tables import Raw, count, number, percent, plural, seconds, table, text
+from aliquot.report.tables import Raw, count, number, percent, plural, seconds, table, text, words
 from aliquot.selection import Selection
 from aliquot.selection.comparison import Comparison
 
@@ -90,21 +90,20 @@ def side_by_side(several: Several) -> str:
         rows,
         numeric=range(1, len(columns) + 1),
     )
-    words = (
+    meaning = (
         "<p>Information: half the log-determinant that the picks add to the precision of one linear model, given"
         " what is known. Distance: from a candidate to the nearest chosen or known structure, in feature space;"
         " the worst is the covering radius. A method that maximises one of them is expected to win that"
         " column: what counts is how little it loses in the others.</p>"
     )
-    return shown + words + _refused(several)
+    return shown + meaning + _refused(several)
 
 
 def _refused(several: Several) -> str:
     if not several.refused:
         return ""
-    return "<h3>Could not choose</h3>" + table(
-        "Methods that refused", ["method", "why"], several.refused.items(), heard=True
-    )
+    rows = [(Raw(breakable(name)), words(why)) for name, why in several.refused.items()]
+    return "<h3>Could not choose</h3>" + table("Methods that refused", ["method", "why"], rows, heard=True)
 
 
 def overlaps(several: Several) -> str:
@@ -139,13 +138,13 @@ def overlaps(several: Several) -> str:
         [(_of(k, m), count(int(np.sum(times == k)))) for k in range(m, 0, -1) if np.any(times == k)],
         numeric=[1],
     )
-    words = (
+    meaning = (
         "<p>Each cell: of all structures that either of the two picks, the share that both pick. Two random choices"
         f" of {count(n)} would share about {percent(chance)}. Methods that agree stand next to each other.</p>"
     )
     if m <= 8:
-        return f'<div class="lead"><div>{matrix}</div><div>{words}{agreed}</div></div>'
-    return f"{words}{matrix}<details><summary>How often a structure is picked</summary>{agreed}</details>"
+        return f'<div class="lead"><div>{matrix}</div><div>{meaning}{agreed}</div></div>'
+    return f"{meaning}{matrix}<details><summary>How often a structure is picked</summary>{agreed}</details>"
 
 
 def _of(k: int, m: int) -> str:

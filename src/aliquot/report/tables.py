@@ -25,6 +25,7 @@ __all__ = [
     "sentence",
     "table",
     "text",
+    "words",
 ]
 
 _NO_BREAK: Final = "\u00a0"
@@ -38,6 +39,15 @@ class Raw:
     """Markup made by this package: goes into a table as it is."""
 
     html: str
+
+
+def words(value: str) -> Raw:
+    """A cell of several words that a narrow screen does not press into one column of letters.
+
+    >>> words("x < y").html
+    '<span class="words">x &lt; y</span>'
+    """
+    return Raw(f'<span class="words">{text(value)}</span>')
 
 
 def printable(value: object) -> str:
