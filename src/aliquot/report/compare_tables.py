@@ -18,7 +18,10 @@ from aliquot.selection.comparison import Comparison
 
 __all__ = ["Several", "groups", "overlaps", "seconds_of", "side_by_side"]
 
-#: Shade of a share a fourfold of what the pool has, and of none of it.
+#: Stages that are no part of a choice.
+_OTHER_STAGES: Final = ("read", "features", "sensitivity")
+
+#: Powers of two between the share in the pool and the share that is shaded fully.
 _FOURFOLD: Final = 2.0
 
 
@@ -44,8 +47,8 @@ class Several:
 
 
 def seconds_of(selection: Selection) -> float:
-    """Time of the choice itself: without the extra runs that say how much a default matters."""
-    return sum(t for stage, t in selection.timings.items() if stage != "sensitivity")
+    """Time of the choice itself: without what all methods need, and without asking how much a default matters."""
+    return sum(t for stage, t in selection.timings.items() if stage not in _OTHER_STAGES)
 
 
 def side_by_side(several: Several) -> str:

@@ -42,6 +42,16 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Each pick is the structure least like everything known or picked before: the one whose features, as far"
         " as the others do not already span them, are longest.",
     ),
+    ("entropy", "covariance"): (
+        "Entropy of the covariance",
+        "Each pick is the structure that, joined to everything known or picked before, makes the cloud of all their"
+        " atomic environments widest in all directions at once.",
+    ),
+    ("entropy", "neighbour"): (
+        "Nearest-neighbour entropy",
+        "Each pick is the structure that, joined to everything known or picked before, leaves all their atomic"
+        " environments farthest from their nearest neighbours, on average of the logarithm.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",
