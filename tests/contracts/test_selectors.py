@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aliquot.errors import SelectionError
-from aliquot.selection import FPS, KDPP, METHODS, Bayes, DPPMap, Random, Selection
+from aliquot.selection import FPS, KDPP, METHODS, Bayes, DPPMap, MaxEntropy, Random, Selection
 from aliquot.testing import Problem, check_selector, selection_problems
 
 SELECTORS = {
@@ -24,6 +24,8 @@ SELECTORS = {
     "dpp-map": DPPMap(),
     "dpp-map rbf": DPPMap(kernel="rbf"),
     "dpp-map with exchanges": DPPMap(kernel="cosine", ridge=1e-3, swaps=20),
+    "entropy": MaxEntropy(),
+    "entropy of neighbours": MaxEntropy(score="neighbour"),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

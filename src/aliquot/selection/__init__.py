@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
 from aliquot.progress import Progress, silent
-from aliquot.selection import bayes, dpp, dpp_map, fps, uniform
+from aliquot.selection import bayes, dpp, dpp_map, entropy, fps, uniform
 from aliquot.selection.bayes import Bayes
 from aliquot.selection.constraints import Constraints
 from aliquot.selection.cost import Cost
 from aliquot.selection.dpp import DPP, KDPP
 from aliquot.selection.dpp_map import DPPMap
+from aliquot.selection.entropy import MaxEntropy
 from aliquot.selection.fps import FPS
 from aliquot.selection.method import Method
 from aliquot.selection.protocol import Selector
@@ -39,6 +40,7 @@ __all__ = [
     "Constraints",
     "Cost",
     "DPPMap",
+    "MaxEntropy",
     "Method",
     "Random",
     "Selection",
@@ -54,7 +56,7 @@ __all__ = [
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         name: method
-        for module in (bayes, fps, dpp, dpp_map, uniform)
+        for module in (bayes, fps, dpp, dpp_map, uniform, entropy)
         for name, method in module.CATALOGUE.items()
     }
 )
