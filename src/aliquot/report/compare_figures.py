@@ -27,8 +27,8 @@ WIDE: Final = 11.2
 #: Lines beyond which the legend goes below the axes.
 _INSIDE: Final = 6
 
-#: Colours and dashes of the lines, told apart without colour too. The colours are those of Okabe and Ito.
-_COLOURS: Final = (CHOSEN, KNOWN, "#009e73", "#cc79a7", "#b58900", "#56b4e9", INK)
+#: Colours and dashes of the lines, told apart without colour too. Most colours are those of Okabe and Ito.
+_COLOURS: Final = (CHOSEN, KNOWN, "#009e73", "#cc79a7", "#b58900", "#8e6bbf", INK)
 _DASHES: Final[tuple[Any, ...]] = (
     "-",
     (0, (6, 2)),
