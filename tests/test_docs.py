@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from aliquot.cli import app
 from aliquot.examples import example_files
-from aliquot.selection import Selection
+from aliquot.selection import METHODS, Selection
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,3 +66,9 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def test_guide_to_methods_tells_of_every_method():
+    page = (ROOT / "docs" / "guides" / "choosing-a-method.md").read_text(encoding="utf-8")
+    described = page[page.index("## The methods") : page.index("## Traps")]
+    assert [name for name in METHODS if f"**`{name}`**" not in described] == []
