@@ -5,7 +5,7 @@ Offsets, kinds, weights and ids are held: 61 bytes a candidate of one row, 0.6 G
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from aliquot.table import Features, Ids
 __all__ = ["open_store", "save_store"]
 
 
-def open_store(folder: Path | str, *, verify: bool = False) -> Features:
+def open_store(folder: Path | str, *, part: tuple[int, int] = (0, 1), verify: bool = False) -> Features:
     """The table of a complete store; its ``rows`` are a :class:`ShardedRows`.
 
     Parameters
     ----------
     folder : Path
+    part : (int, int)
+        ``(i, N)`` with i from 0: the i-th of N runs of consecutive shards.
     verify : bool
         Whether to read all shards and compare their checksums; about 1 GB/s.
 
@@ -41,12 +43,18 @@ def open_store(folder: Path | str, *, verify: bool = False) -> Features:
             f"{folder} is not finished: {manifest.n_candidates} candidates are in it; run the command that"
             " builds it again and it goes on from there"
         )
-    shards = [_open_shard(folder, k, shard, manifest) for k, shard in enumerate(manifest.shards)]
+    i, parts = part
+    if not 0 <= i < parts <= max(1, len(manifest.shards)):
+        raise InputError(
+            f"{folder} has {len(manifest.shards)} shards; it has no part {i} (from 0) of {parts} with a shard each"
+        )
+    first, stop = (len(manifest.shards) * k // parts for k in (i, i + 1))
+    manifest = replace(manifest, shards=manifest.shards[first:stop])
+    shards = [_open_shard(folder, first + k, shard, manifest) for k, shard in enumerate(manifest.shards)]
     if verify:
-        for k, shard in enumerate(manifest.shards):
+        for k, shard in enumerate(manifest.shards, first):
             if not is_intact(folder, k, shard):
                 raise InputError(f"shard {k} of {folder} is damaged (its checksum differs); build it again")
-    starts = _starts(manifest)
     lengths = _joined([np.diff(s.arrays["offsets"]) for s in shards], np.int64)
     names: dict[str, int] = {}
     renumbered = [
@@ -56,7 +64,7 @@ def open_store(folder: Path | str, *, verify: bool = False) -> Features:
         for shard, opened in zip(manifest.shards, shards, strict=True)
     ]
     return Features(
-        rows=_rows(folder, manifest, starts, tuple(s.begin for s in shards)),  # type: ignore[arg-type]
+        rows=_rows(folder, manifest, first, tuple(s.begin for s in shards)),  # type: ignore[arg-type]
         offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths))),
         kind=_joined([s.arrays["kind"] for s in shards], np.uint8),
         weight=_joined([s.arrays["weight"] for s in shards], np.float64),
@@ -83,20 +91,24 @@ def save_store(folder: Path | str, table: Features, **options: Any) -> None:
         writer.finish()
 
 
-def _reopen(folder: str, n_rows: int) -> ShardedRows:
+def _reopen(folder: str, first: int, n_rows: int) -> ShardedRows:
     """Rows of a store by the path of its folder: what a pickle of them holds."""
     place = Path(folder)
     manifest = Manifest.load(place)
-    starts = _starts(manifest)
+    starts = _starts(manifest.shards[first:])
     count = int(np.searchsorted(starts, n_rows))
     if count >= len(starts) or starts[count] != n_rows:
-        raise InputError(f"{folder} has changed: it no longer has a shard that ends at row {n_rows}")
-    manifest = Manifest(**{**vars(manifest), "shards": manifest.shards[:count]})
+        raise InputError(f"{folder} has changed: it no longer has the {n_rows} rows from shard {first} on")
+    manifest = replace(manifest, shards=manifest.shards[first : first + count])
     begins = tuple(
-        array_header(shard_folder(place, k) / "rows.npy", manifest.dtype, (s.rows, manifest.n_features))
+        array_header(
+            shard_folder(place, first + k) / "rows.npy",
+            np.dtype(manifest.dtype).newbyteorder("<").str,
+            (s.rows, manifest.n_features),
+        )
         for k, s in enumerate(manifest.shards)
     )
-    return _rows(place, manifest, starts[: count + 1], begins)
+    return _rows(place, manifest, first, begins)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,16 +148,19 @@ def _open_shard(store: Path, number: int, shard: Shard, manifest: Manifest) -> _
     return _Opened(arrays, begin)
 
 
-def _starts(manifest: Manifest) -> NDArray[np.int64]:
-    return np.concatenate(([0], np.cumsum([shard.rows for shard in manifest.shards]))).astype(np.int64)
+def _starts(shards: tuple[Shard, ...]) -> NDArray[np.int64]:
+    return np.concatenate(([0], np.cumsum([shard.rows for shard in shards]))).astype(np.int64)
 
 
-def _rows(
-    folder: Path, manifest: Manifest, starts: NDArray[np.int64], begins: tuple[int, ...]
-) -> ShardedRows:
-    dtype = np.dtype(manifest.dtype)
+def _rows(folder: Path, manifest: Manifest, first: int, begins: tuple[int, ...]) -> ShardedRows:
     return ShardedRows(
-        folder, starts=starts, begins=begins, n_features=manifest.n_features, dtype=dtype, reopen=_reopen
+        folder,
+        first=first,
+        starts=_starts(manifest.shards),
+        begins=begins,
+        n_features=manifest.n_features,
+        dtype=np.dtype(manifest.dtype),
+        reopen=_reopen,
     )
 
 

@@ -82,18 +82,20 @@ class ShardedRows:
     ----------
     folder : Path
         The store.
+    first : int
+        Number of the first of these shards; the others follow it.
     starts : (n_shards + 1,) array of int
-        Rows ``starts[k]:starts[k + 1]`` are in shard ``k``.
+        Rows ``starts[k]:starts[k + 1]`` are in shard ``first + k``.
     begins : tuple of int
         Where the numbers of each shard begin in its file, bytes.
     n_features : int
     dtype : numpy.dtype
     reopen : callable
-        ``reopen(folder, n_rows)`` gives these rows again: in another process, from the folder alone.
+        ``reopen(folder, first, n_rows)`` gives these rows again: in another process, from the folder alone.
 
     Notes
     -----
-    A pickle holds the path of the folder and the number of rows. ``numpy.asarray`` reads everything.
+    A pickle holds the path of the folder and these two numbers. ``numpy.asarray`` reads everything.
     """
 
     ndim: Final = 2
@@ -102,15 +104,16 @@ class ShardedRows:
         self,
         folder: Path,
         *,
+        first: int,
         starts: NDArray[np.int64],
         begins: tuple[int, ...],
         n_features: int,
         dtype: np.dtype[Any],
-        reopen: Callable[[str, int], ShardedRows],
+        reopen: Callable[[str, int, int], ShardedRows],
     ) -> None:
         self.folder, self.starts, self.dtype = folder, starts, dtype
         self.shape = (int(starts[-1]), n_features)
-        self._begins, self._reopen = begins, reopen
+        self._first, self._begins, self._reopen = first, begins, reopen
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -119,7 +122,7 @@ class ShardedRows:
         return f"ShardedRows({str(self.folder)!r}, {self.shape[0]} × {self.shape[1]} {self.dtype})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._reopen, (str(self.folder.absolute()), self.shape[0])
+        return self._reopen, (str(self.folder.absolute()), self._first, self.shape[0])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
@@ -170,8 +173,11 @@ class ShardedRows:
                 self._read_into(k, low - int(self.starts[k]), out[low - start : high - start])
         return out
 
+    def _path(self, k: int) -> Path:
+        return shard_folder(self.folder, self._first + k) / "rows.npy"
+
     def _read_into(self, k: int, first: int, out: NDArray[Any]) -> None:
-        path = shard_folder(self.folder, k) / "rows.npy"
+        path = self._path(k)
         left = memoryview(out).cast("B")
         with path.open("rb", buffering=0) as file:
             file.seek(self._begins[k] + first * self.shape[1] * self.dtype.itemsize)
@@ -200,7 +206,7 @@ class ShardedRows:
             here = np.flatnonzero(owner == k) if len(index) > 1 else slice(None)
             begin, end = int(self.starts[k]), int(self.starts[k + 1])
             mapped = np.memmap(
-                shard_folder(self.folder, k) / "rows.npy",
+                self._path(k),
                 self.dtype,
                 mode="r",
                 offset=self._begins[k],
