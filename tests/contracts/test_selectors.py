@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aliquot.errors import SelectionError
-from aliquot.selection import FPS, KDPP, METHODS, Bayes, DPPMap, MaxEntropy, Random, Selection
+from aliquot.selection import FPS, KDPP, METHODS, Bayes, DPPMap, MaxEntropy, Random, Selection, SetCover
 from aliquot.testing import Problem, check_selector, selection_problems
 
 SELECTORS = {
@@ -26,6 +26,9 @@ SELECTORS = {
     "dpp-map with exchanges": DPPMap(kernel="cosine", ridge=1e-3, swaps=20),
     "entropy": MaxEntropy(),
     "entropy of neighbours": MaxEntropy(score="neighbour"),
+    "msc": SetCover(),
+    "msc of wide cover": SetCover(bandwidth=2.0),
+    "msc quests": SetCover(score="quests"),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

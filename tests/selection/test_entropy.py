@@ -10,7 +10,8 @@ import pytest
 
 from aliquot.errors import SelectionError
 from aliquot.information import gather
-from aliquot.information.covariance import Covariance, Reference, environments
+from aliquot.information.covariance import Covariance, Reference
+from aliquot.information.environments import environments
 from aliquot.selection import Constraints
 from aliquot.selection.entropy import MaxEntropy
 from aliquot.selection.neighbour_entropy import Neighbours

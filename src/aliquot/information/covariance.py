@@ -29,26 +29,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.information.blocks import Blocks, gather
+from aliquot.information.environments import environments
 from aliquot.information.posterior import logdet_gains
 from aliquot.information.protocol import SLACK
 from aliquot.table import Features
 
-__all__ = ["Covariance", "Reference", "environments"]
+__all__ = ["Covariance", "Reference"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _FLAT = 1e-12  # a standard deviation below this fraction of the largest value is rounding
-
-
-def environments(blocks: Blocks) -> tuple[Matrix, Indices]:
-    """The rows that describe each candidate, and offsets: its energy rows, or all its rows where it has none."""
-    if blocks.single:
-        return blocks.x, blocks.offsets
-    observed = blocks.observed
-    count = np.add.reduceat(observed.astype(np.int64), blocks.offsets[:-1])
-    return blocks.x[observed], np.concatenate(([0], np.cumsum(count))).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

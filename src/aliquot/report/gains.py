@@ -52,6 +52,16 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Each pick is the structure that, joined to everything known or picked before, leaves all their atomic"
         " environments farthest from their nearest neighbours, on average of the logarithm.",
     ),
+    ("msc", "coverage"): (
+        "Set cover",
+        "Each pick is the structure whose atomic environments are like most environments of the pool that are not yet"
+        " like one of a known or picked structure.",
+    ),
+    ("msc", "quests"): (
+        "Set cover by surprise",
+        "Each pick is the structure that holds the environment least like any known or picked before, and whose own"
+        " environments differ most.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",
@@ -132,7 +142,8 @@ def _certificate(case: Case) -> str:
             "<h3>Certificate</h3><p>None: this method gives no bound on what the best choice could reach.</p>"
         )
     unit = text(case.selection.gain_unit)
-    first = "" if share is None else f"At least {at_least(share)} of the best possible information gain. "
+    what = "information gain" if case.selection.gain_unit == "nat" else "choice"
+    first = "" if share is None else f"At least {at_least(share)} of the best possible {what}. "
     rivals = (
         "no choice of as many structures" if case.selection.budget is None else "nothing this budget buys"
     )

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
 from aliquot.progress import Progress, silent
-from aliquot.selection import bayes, dpp, dpp_map, entropy, fps, uniform
+from aliquot.selection import (
+    bayes,
+    dpp,
+    dpp_map,
+    entropy,
+    fps,
+    msc,
+    uniform,
+)
 from aliquot.selection.bayes import Bayes
 from aliquot.selection.constraints import Constraints
 from aliquot.selection.cost import Cost
@@ -25,6 +33,7 @@ from aliquot.selection.dpp_map import DPPMap
 from aliquot.selection.entropy import MaxEntropy
 from aliquot.selection.fps import FPS
 from aliquot.selection.method import Method
+from aliquot.selection.msc import SetCover
 from aliquot.selection.protocol import Selector
 from aliquot.selection.record import Certificate, Selection, Sensitivity, SuggestedStop
 from aliquot.selection.uniform import Random
@@ -46,6 +55,7 @@ __all__ = [
     "Selection",
     "Selector",
     "Sensitivity",
+    "SetCover",
     "SuggestedStop",
     "select",
     "selector_named",
@@ -56,7 +66,7 @@ __all__ = [
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         name: method
-        for module in (bayes, fps, dpp, dpp_map, uniform, entropy)
+        for module in (bayes, fps, dpp, dpp_map, uniform, entropy, msc)
         for name, method in module.CATALOGUE.items()
     }
 )

@@ -40,7 +40,8 @@ from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
 from aliquot.information import Blocks, Information, gather
-from aliquot.information.covariance import Covariance, Reference, environments
+from aliquot.information.covariance import Covariance, Reference
+from aliquot.information.environments import environments, sizes
 from aliquot.progress import Progress, silent
 from aliquot.selection.greedy import greedy
 from aliquot.selection.method import Method
@@ -129,9 +130,7 @@ class MaxEntropy:
 def _widest(request: Request, ridge: float, progress: Progress) -> tuple[Indices, float, list[float]]:
     """Picks by covariance, J before them, and after each."""
     table = request.candidates
-    sizes = [np.zeros(0, np.int64)]
-    sizes += [np.diff(environments(gather(table, some))[1]) for some, _ in table.tiles()]
-    information = Covariance(Reference.of(table), np.concatenate(sizes), ridge=ridge)
+    information = Covariance(Reference.of(table), sizes(table), ridge=ridge)
     if request.known is not None:
         for some, _ in request.known.tiles():
             information.absorb(gather(request.known, some))

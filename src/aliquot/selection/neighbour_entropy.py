@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.information import gather
-from aliquot.information.covariance import environments
+from aliquot.information.environments import distances, environments, sizes
 from aliquot.progress import Progress
-from aliquot.selection.greedy import TIE, first_by_hash
 from aliquot.selection.request import Request
+from aliquot.selection.sweep import sweep
 from aliquot.table import Features
 
 __all__ = ["Neighbours", "most_even"]
@@ -50,12 +50,11 @@ class Neighbours:
         self.points: Matrix = np.empty((0, table.n_features))
         self.rho: Vector = np.empty(0)
         self.kept: Vector = np.zeros(len(table))  # G
-        sizes, alone = [np.zeros(0, np.int64)], [np.empty(0)]
+        alone = [np.empty(0)]
         for some, _ in table.tiles():
             x, offsets = environments(gather(table, some))
-            sizes.append(np.diff(offsets))
             alone.extend(_nearest_other(part) for part in np.split(x, offsets[1:-1]))
-        self.sizes: Indices = np.concatenate(sizes)
+        self.sizes: Indices = sizes(table)
         self.offsets: Indices = np.concatenate(([0], np.cumsum(self.sizes))).astype(np.int64)
         self.nearest: Vector = np.concatenate(alone)  # of each row, among its own structure and the set
 
@@ -79,19 +78,19 @@ class Neighbours:
         new = _nearest_other(x)
         old = self.rho.copy()
         if len(self.points):
-            between = _distances(self.points, x)
+            between = distances(self.points, x)
             new = np.minimum(new, between.min(axis=0))
             self.rho = np.minimum(self.rho, between.min(axis=1))
         changed = np.flatnonzero(self.rho < old)
         moved = self.points[changed]
         for some, _ in self.table.tiles():
             rows, offsets = environments(gather(self.table, some))
-            to_new, start = _distances(rows, x), int(self.offsets[some.start])
+            to_new, start = distances(rows, x), int(self.offsets[some.start])
             here = slice(start, start + len(rows))
             self.nearest[here] = np.minimum(self.nearest[here], to_new.min(axis=1, initial=np.inf))
             self.kept[some] += self._logs(to_new, offsets, new)
             if len(changed):
-                to_moved = _distances(rows, moved)
+                to_moved = distances(rows, moved)
                 after = self._logs(to_moved, offsets, self.rho[changed])
                 self.kept[some] += after - self._logs(to_moved, offsets, old[changed])
         self.points, self.rho = np.vstack((self.points, x)), np.concatenate((self.rho, new))
@@ -115,38 +114,17 @@ def most_even(
     centre : (features,) array
         Where nothing has a neighbour yet, the candidate nearest to it is the first.
     """
-    index: list[int] = []
     path: list[float] = []
-    for k, mask in request.phases():
-        ledger = request.ledger("plain", mask)
-        open_ = mask.copy() if ledger is None else ledger.open
-        done = 0
-        while done < k and open_.any():
-            pick = _best(state, open_, centre)
-            if ledger is not None and not ledger.admits(pick):
-                continue
-            open_[pick] = False
-            if ledger is not None:
-                ledger.enter(pick)
-                open_ = ledger.open
-            state.absorb(environments(gather(state.table, np.array([pick])))[0])
-            index.append(pick)
-            path.append(state.value())
-            done += 1
-            progress("select", len(index), request.n)
-        if ledger is not None:
-            ledger.check_complete(request.n)
-    return np.array(index, np.int64), path
 
+    def values() -> Vector:
+        entropy = state.values()
+        return entropy if np.any(entropy > -np.inf) else -_away(state.table, centre)
 
-def _best(state: Neighbours, open_: NDArray[np.bool_], centre: Vector) -> int:
-    """The open candidate of the largest entropy; ties by hash."""
-    values = np.where(open_, state.values(), -np.inf)
-    best = float(values.max())
-    if best == -np.inf:
-        values = np.where(open_, -_away(state.table, centre), -np.inf)
-        best = float(values.max())
-    return first_by_hash(state.table, np.flatnonzero(values >= best - TIE * max(1.0, abs(best))))
+    def absorb(pick: int) -> None:
+        state.absorb(environments(gather(state.table, np.array([pick])))[0])
+        path.append(state.value())
+
+    return sweep(request, values, absorb, scale=1.0, progress=progress), path
 
 
 def _away(table: Features, centre: Vector) -> Vector:
@@ -159,17 +137,10 @@ def _away(table: Features, centre: Vector) -> Vector:
     return away
 
 
-def _distances(x: Matrix, y: Matrix) -> Matrix:
-    """Euclidean distances, from squared differences."""
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(x, y), np.float64)
-
-
 def _nearest_other(x: Matrix) -> Vector:
     """Distance of each environment of one structure to the nearest other of it; infinite where there is none."""
     if len(x) < 2:
         return np.full(len(x), np.inf)
-    distance = _distances(x, x)
+    distance = distances(x, x)
     distance[np.diag_indices_from(distance)] = np.inf
     return distance.min(axis=1)
