@@ -16,7 +16,9 @@ from typer.core import TyperGroup
 from aliquot.cli.compare import compare_command
 from aliquot.cli.demo import demo_command
 from aliquot.cli.features import features_command
+from aliquot.cli.featurize import featurize_command
 from aliquot.cli.inspect import inspect_command
+from aliquot.cli.merge import merge_command
 from aliquot.cli.methods import methods_command
 from aliquot.cli.screen import in_command_words, printable
 from aliquot.cli.select import select_command
@@ -60,6 +62,8 @@ app.command("select")(select_command)
 app.command("compare")(compare_command)
 app.command("inspect")(inspect_command)
 app.command("features")(features_command)
+app.command("featurize")(featurize_command)
+app.command("merge")(merge_command)
 app.command("methods")(methods_command)
 app.command("demo")(demo_command)
 

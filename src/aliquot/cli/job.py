@@ -75,10 +75,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job did."""
+    """What a job did; a feature store as the pool has no frames."""
 
     selection: Selection
-    pool: Frames
+    pool: Frames | None
     known: Frames | None
     exclusions: tuple[Exclusion, ...]
     files: Mapping[str, Path]

@@ -12,6 +12,7 @@ from aliquot.cli import options
 from aliquot.cli.limits import Limits
 from aliquot.cli.options import OnErrorChoice, Reading
 from aliquot.cli.screen import Screen
+from aliquot.errors import InputError
 
 if TYPE_CHECKING:
     from aliquot.cli.job import Outcome
@@ -111,6 +112,21 @@ def select_command(
         float | None,
         typer.Option(metavar="Å", help="Leave out candidates in which two atoms are nearer than this, Å."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="For job arrays, where POOL is a feature store: choose from the I-th of N parts, I from 1 to N.",
+        ),
+    ] = None,
+    among: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where POOL is a feature store: choose among the choices of these records (.json), such as those of"
+            " all jobs.",
+        ),
+    ] = None,
     features: options.FeatureSpec = "ace",
     pooling: options.Pooling = "mean",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
@@ -133,8 +149,12 @@ def select_command(
 ) -> None:
     """Choose the structures of a pool that teach a potential most.
 
+    POOL is structure files, or one feature store (aliquot featurize), whose size memory does not limit.
+
     Nothing is overwritten without --force, and an interrupted run leaves nothing behind.
     """
+    from aliquot.cli.featurize import part_of
+    from aliquot.cli.from_store import names_store, run_from_store
     from aliquot.cli.job import Job, run
     from aliquot.cli.method_spec import parse_method
 
@@ -168,7 +188,15 @@ def select_command(
             min_distance,
         ),
     )
-    outcome = run(job, screen)
+    if names_store(pool):
+        part = (0, 1) if shard is None else part_of(shard)
+        outcome = run_from_store(job, screen, part=part, among=among or ())
+    elif shard is not None or among:
+        raise InputError(
+            "--shard and --among choose from a feature store; make one with aliquot featurize and name it as the pool"
+        )
+    else:
+        outcome = run(job, screen)
     describe(outcome, screen)
     screen.emit(outcome.to_dict())
 
@@ -188,9 +216,10 @@ def describe(outcome: Outcome, screen: Screen) -> None:
         screen.say(f"They cost {selection.spent:.6g} {selection.cost_unit}.")
     if selection.suggested_stop is not None:
         screen.say(selection.suggested_stop.reason)
-    chosen = Counter(outcome.pool.config_type[selection.index].tolist())
+    frames = outcome.pool
+    chosen = Counter([] if frames is None else frames.config_type[selection.index].tolist())
     before = Counter([] if outcome.known is None else outcome.known.config_type.tolist())
-    pool = Counter(outcome.pool.config_type.tolist())
+    pool = Counter([] if frames is None else frames.config_type.tolist())
     kinds = sorted(pool, key=lambda kind: (-chosen[kind], kind))
     if any(kinds):
         rows = [[kind or "(none)", str(before[kind]), str(pool[kind]), str(chosen[kind])] for kind in kinds]
