@@ -23,7 +23,7 @@ from aliquot.features.merging import merge_stores
 from aliquot.features.opening import open_store, save_store
 from aliquot.features.shards import ShardedRows
 from aliquot.features.writing import StoreWriter
-from aliquot.selection import select
+from aliquot.selection import METHODS, select
 from aliquot.structures import Frames, write
 from aliquot.table import Features, Ids
 
@@ -402,3 +402,13 @@ def test_stores_of_different_recipes_are_not_merged(tmp_path, pool_file):
     ):
         merge_stores([tmp_path / "d4", tmp_path / "d5"], tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_chooses_from_shards_as_from_memory(tmp_path, method):
+    table = table_of(300, 6, seed=4)
+    save_store(tmp_path / "s", table, shard_rows=77)
+    known = table_of(5, 6, seed=8)
+    expected = select(table, 12, method=method, known=known, seed=3)
+    answer = select(open_store(tmp_path / "s"), 12, method=method, known=known, seed=3)
+    assert answer.index.tolist() == expected.index.tolist()
