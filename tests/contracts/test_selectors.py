@@ -16,6 +16,8 @@ SELECTORS = {
     "bayes entropy": Bayes(),
     "bayes energy": Bayes(score="energy"),
     "bayes with a given prior": Bayes(precision=0.5),
+    "bayes towards the pool": Bayes(score="goal"),
+    "bayes of entropy and energy": Bayes(score="entropy + 0.5*energy"),
     "fps": FPS(),
     "kdpp": KDPP(),
     "kdpp cosine": KDPP(kernel="cosine"),

@@ -38,7 +38,7 @@ def test_every_method_answers_and_is_documented(pool_of: Maker) -> None:
     ("arguments", "message"),
     [
         ({"method": "magic"}, f"magic.*choose one of {', '.join(METHODS)}"),
-        ({"colour": "red"}, "no parameter colour.*score, precision"),
+        ({"colour": "red"}, "no parameter colour.*score, goal, precision"),
         ({"method": "fps", "score": "energy"}, "no parameter score; it has none"),
         ({"score": "luck"}, "luck.*entropy, energy"),
         ({"precision": -1.0}, "positive.*-1"),

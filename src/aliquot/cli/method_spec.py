@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aliquot.errors import InputError, SelectionError
 from aliquot.selection import METHODS, selector_named
-from aliquot.selection.bayes import SCORES
+from aliquot.selection.score import SCORES
 
 __all__ = ["EVERY", "MethodSpec", "parse_method", "parse_methods"]
 

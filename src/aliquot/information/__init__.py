@@ -9,15 +9,20 @@ from aliquot.information.blocks import Blocks, gather
 from aliquot.information.distance import Distance
 from aliquot.information.posterior import Posterior, default_precision
 from aliquot.information.protocol import Information
-from aliquot.information.scores import Energy, Entropy, WeightedSum
+from aliquot.information.reduction import Reduction
+from aliquot.information.scores import TERMS, Energy, Entropy, WeightedSum
+from aliquot.information.target import Target
 
 __all__ = [
+    "TERMS",
     "Blocks",
     "Distance",
     "Energy",
     "Entropy",
     "Information",
     "Posterior",
+    "Reduction",
+    "Target",
     "WeightedSum",
     "default_precision",
     "gather",

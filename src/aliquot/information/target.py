@@ -40,7 +40,7 @@ class Target:
     Examples
     --------
     >>> structures = Features.from_array(np.diag([2.0, 1.0]))
-    >>> Target.of(structures, name="both").variance(Posterior(np.ones(2)))
+    >>> round(Target.of(structures, name="both").variance(Posterior(np.ones(2))), 9)
     2.5
     """
 
@@ -65,7 +65,11 @@ class Target:
         SelectionError
         """
         weight = np.ones(len(table)) if weight is None else np.asarray(weight, np.float64)
-        if weight.shape != (len(table),) or not np.all(np.isfinite(weight) & (weight >= 0)) or not weight.any():
+        if (
+            weight.shape != (len(table),)
+            or not np.all(np.isfinite(weight) & (weight >= 0))
+            or not weight.any()
+        ):
             raise SelectionError(
                 f"the weights of goal {name} must be {len(table)} numbers, none negative and not all zero"
             )
@@ -78,7 +82,12 @@ class Target:
 
     @classmethod
     def combinations(
-        cls, table: Features, coefficients: NDArray[np.float64], *, name: str, weight: NDArray[np.float64] | None = None
+        cls,
+        table: Features,
+        coefficients: NDArray[np.float64],
+        *,
+        name: str,
+        weight: NDArray[np.float64] | None = None,
     ) -> Target:
         """Linear combinations of the observables of structures, such as the difference of two.
 

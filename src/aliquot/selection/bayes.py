@@ -1,18 +1,21 @@
 r"""Bayesian selection: every pick is the candidate that tells a linear model most, given all before it.
 
 The model's posterior precision is :math:`P = \lambda I + \sum w^2 x^\top x` over the rows of known and chosen
-structures, in smoothness-scaled coordinates. Labels enter nowhere. Without labels to set it, λ is 10⁻¹² of the
-largest eigenvalue of the second-moment matrix of the pool; the answer says how many picks stay the same at
-10 λ and λ/10.
+structures, in smoothness-scaled coordinates. Labels enter at most through λ (the evidence of known labels,
+:func:`aliquot.fitting.prior_from_labels`). Where none sets it, λ is 10⁻¹² of the largest eigenvalue of the second
+moment of the pool, and the answer says how many picks stay the same at 10 λ and λ/10.
 
 - ``entropy``: the information gain :math:`\tfrac12\log\det(I + W X P^{-1} X^\top W)` of all rows of a candidate.
   A monotone submodular objective: greedy reaches at least 1 - 1/e of the optimum, and each run certifies how
   much it has reached.
 - ``energy``: the predictive variance of the observable of a candidate (its energy rows, or all of its rows
   where it has none, on average).
+- ``force-max``, ``force-mean``: the largest and the mean predictive variance of its force components.
+- sums of these, such as ``energy + 0.1*force-mean``.
+- ``goal``: variance removed from what the user wants to know (:mod:`aliquot.selection.goal`).
 
 With costs, gains are compared per cost; a budget is spent twice (:mod:`aliquot.selection.cost`), and the run whose
-picks carry more information, the log-determinant whatever the score, is the answer.
+picks carry more information, the log-determinant whatever the score (for goals: which remove more), is the answer.
 
 References
 ----------
@@ -24,6 +27,7 @@ doi:10.1038/s41524-023-01104-6
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -32,31 +36,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
-from aliquot.information import Blocks, Energy, Entropy, Posterior, default_precision, gather
+from aliquot.information import (
+    Blocks,
+    Energy,
+    Entropy,
+    Posterior,
+    Reduction,
+    Target,
+    WeightedSum,
+    default_precision,
+    gather,
+)
 from aliquot.progress import Progress, silent
 from aliquot.selection.certificate import entropy_certificate
 from aliquot.selection.cost import BUDGET_REFERENCES, GUARANTEE
+from aliquot.selection.goal import Towards, goal_certificate, joint, left_of, towards
 from aliquot.selection.greedy import greedy
 from aliquot.selection.method import Method
 from aliquot.selection.record import Selection, Sensitivity, SuggestedStop
 from aliquot.selection.request import Request
+from aliquot.selection.score import Terms, check_forces, information_of, terms_of
 from aliquot.table import Features
 
-__all__ = ["CATALOGUE", "SCORES", "Bayes"]
+__all__ = ["CATALOGUE", "Bayes"]
 
-#: Scores by name.
-SCORES = {"entropy": Entropy, "energy": Energy}
+_HAL = (
+    "C. van der Oord, M. Sachs, D. P. Kovács, C. Ortner and G. Csányi, npj Comput. Mater. 9, 168 (2023),"
+    " doi:10.1038/s41524-023-01104-6",
+)
 
 _REFERENCES = {
     "entropy": (
         "K. Chaloner and I. Verdinelli, Stat. Sci. 10, 273 (1995), doi:10.1214/ss/1177009939",
         "G. L. Nemhauser, L. A. Wolsey and M. L. Fisher, Math. Program. 14, 265 (1978), doi:10.1007/BF01588971",
     ),
-    "energy": (
-        "C. van der Oord, M. Sachs, D. P. Kovács, C. Ortner and G. Csányi, npj Comput. Mater. 9, 168 (2023),"
-        " doi:10.1038/s41524-023-01104-6",
-    ),
+    "energy": _HAL,
+    "force-max": _HAL,
+    "force-mean": _HAL,
+    "goal": ("F. Pukelsheim, Optimal Design of Experiments (SIAM, 2006), doi:10.1137/1.9780898719109",),
 }
+
+_UNITS = {"entropy": "nat", "energy": "variance", "force-max": "variance", "force-mean": "variance"}
 
 _EXHAUSTED = 1e-12  # a gain below this fraction of the largest is rounding
 
@@ -67,21 +87,33 @@ class Bayes:
 
     Parameters
     ----------
-    score : {"entropy", "energy"}
+    score : str
+        ``entropy``, ``energy``, ``force-max``, ``force-mean``, a sum of these such as ``energy + 0.1*force-mean``, or
+        ``goal``. Scores of forces need force rows.
+    goal : tuple of Target or "pool"
+        For ``goal``: what is to be known. ``"pool"``, the default, is the mean over the pool itself.
     precision : float, optional
         Prior precision λ in smoothness-scaled coordinates; by default 10⁻¹² of the largest eigenvalue of the
         pool's second-moment matrix.
+    precision_from : str, optional
+        Where a given precision comes from, for the record.
     sensitivity : bool
         Whether to choose again at 10 λ and λ/10 where λ is the default; that triples the time.
     """
 
     score: str = "entropy"
+    goal: tuple[Target | str, ...] = ()
     precision: float | None = None
+    precision_from: str = "given"
     sensitivity: bool = True
 
     def __post_init__(self) -> None:
-        if self.score not in SCORES:
-            raise SelectionError(f"score {self.score!r} is not known; choose one of {', '.join(SCORES)}")
+        terms = terms_of(self.score)
+        if self.goal and terms:
+            raise SelectionError(f"a goal is given, but the score is {self.score}; use score='goal'")
+        for goal in self.goal:
+            if not isinstance(goal, Target) and goal != "pool":
+                raise SelectionError(f"goal {goal!r} is neither 'pool' nor a Target")
         if self.precision is not None and not (math.isfinite(self.precision) and self.precision > 0):
             raise SelectionError(f"the prior precision must be positive and finite; got {self.precision}")
 
@@ -107,9 +139,44 @@ class Bayes:
         """
         clock = [perf_counter()]
         request = Request.check(candidates, n, known=known, cost=cost, groups=groups, heeds=True)
+        terms = terms_of(self.score)
+        if any(name.startswith("force") for name, _ in terms) and len(candidates):
+            check_forces(candidates)
         precision = default_precision(candidates) if self.precision is None else float(self.precision)
         clock.append(perf_counter())
-        runs = [_run(self.score, precision, request, s, progress) for s in request.strategies]
+        if terms:
+            fields = self._by_score(terms, request, precision, clock, progress)
+        else:
+            fields = self._towards_goal(request, precision, clock, progress)
+        recipe = {
+            "method": "bayes",
+            "score": self.score,
+            **fields.pop("recipe", {}),
+            "precision": precision,
+            "precision_from": (
+                "1e-12 of the largest eigenvalue of the pool"
+                if self.precision is None
+                else self.precision_from
+            ),
+        }
+        references = tuple(
+            dict.fromkeys(r for name, _ in terms or (("goal", 1.0),) for r in _REFERENCES[name])
+        )
+        stages = zip(("prior", "select", "certificate", "sensitivity"), np.diff(clock), strict=True)
+        return request.answer(
+            fields.pop("index"),
+            method="bayes",
+            recipe=recipe,
+            nested=request.nested,
+            timings={stage: float(seconds) for stage, seconds in stages},
+            references=references + (() if request.budget is None else BUDGET_REFERENCES),
+            **fields,
+        )
+
+    def _by_score(
+        self, terms: Terms, request: Request, precision: float, clock: list[float], progress: Progress
+    ) -> dict[str, Any]:
+        runs = [_run(terms, precision, request, s, progress) for s in request.strategies]
         run = max(runs, key=lambda r: round(r.log_det, 6))  # equal sets, in two orders: the first of the runs
         n = len(run.index)
         clock.append(perf_counter())
@@ -117,35 +184,85 @@ class Bayes:
         if isinstance(run.information, Entropy) and n:
             certificate = entropy_certificate(run.information, request, run.index, run.gain)
         clock.append(perf_counter())
-        sensitivity = None
-        if self.sensitivity and self.precision is None and n:
-            sensitivity = self._vary(precision, request, run, progress)
-        clock.append(perf_counter())
-        stages = zip(("prior", "select", "certificate", "sensitivity"), np.diff(clock), strict=True)
-        origin = "1e-12 of the largest eigenvalue of the pool" if self.precision is None else "given"
-        return request.answer(
-            run.index,
-            method="bayes",
-            recipe={"method": "bayes", "score": self.score, "precision": precision, "precision_from": origin},
-            gain=run.gain,
-            gain_unit=SCORES[self.score].unit,
-            certificate=certificate,
-            suggested_stop=_suggested_stop(run.std, run.noise) if n else None,
-            sensitivity=sensitivity,
-            nested=request.nested,
-            timings={stage: float(seconds) for stage, seconds in stages},
-            references=_REFERENCES[self.score] + (() if request.budget is None else BUDGET_REFERENCES),
-            notes=(*_budget_notes(runs, run, request), *_notes(run, request)),
-        )
 
-    def _vary(self, precision: float, request: Request, run: _Outcome, progress: Progress) -> Sensitivity:
+        def again(factor: float, stage: str) -> NDArray[np.int64]:
+            return _run(terms, precision * factor, request, run.strategy, progress, stage=stage).index
+
+        sensitivity = self._vary(precision, run.index, again)
+        clock.append(perf_counter())
+        return {
+            "index": run.index,
+            "gain": run.gain,
+            "gain_unit": _UNITS[next(iter(terms))[0]] if len(terms) == 1 else "score",
+            "certificate": certificate,
+            "suggested_stop": _suggested_stop(run.std, run.noise) if n else None,
+            "sensitivity": sensitivity,
+            "notes": (*_budget_notes(runs, run, request), *_notes(run, request)),
+        }
+
+    def _towards_goal(
+        self, request: Request, precision: float, clock: list[float], progress: Progress
+    ) -> dict[str, Any]:
+        table = request.candidates
+        targets = tuple(
+            Target.of(table, name="pool") if isinstance(goal, str) else goal
+            for goal in (self.goal or ("pool",))
+            if len(table) or not isinstance(goal, str)
+        )
+        for target in targets:
+            if target.root.shape[1] != table.n_features:
+                raise SelectionError(
+                    f"goal {target.name} has {target.root.shape[1]} features and candidates {table.n_features}; make"
+                    " both with the same recipe, in one call of featurize"
+                )
+        posterior = _posterior(precision, request)
+        scaled, variances = joint(targets, posterior)
+
+        def run(strategy: str, factor: float = 1.0, stage: str = "select") -> Towards:
+            start = posterior if factor == 1.0 else _posterior(precision * factor, request)
+            root = scaled if factor == 1.0 else joint(targets, start)[0]
+            reduction = Reduction(start, table, root, progress=progress)
+            return towards(reduction, request, strategy, progress=progress, stage=stage)
+
+        runs = [run(strategy) for strategy in request.strategies]
+        best = max(runs, key=lambda r: round(float(r.gain.sum()), 9))
+        clock.append(perf_counter())
+        certificate = goal_certificate(best, request) if len(best.index) else None
+        clock.append(perf_counter())
+        sensitivity = self._vary(
+            precision, best.index, lambda factor, stage: run(best.strategy, factor, stage).index
+        )
+        clock.append(perf_counter())
+        return {
+            "index": best.index,
+            "gain": best.gain,
+            "gain_unit": "share of variance",
+            "certificate": certificate,
+            "sensitivity": sensitivity,
+            "recipe": {"goal": [target.to_dict() for target in targets]},
+            "notes": left_of(targets, variances, request, best.index, posterior),
+        }
+
+    def _vary(
+        self, precision: float, index: NDArray[np.int64], again: Callable[[float, str], NDArray[np.int64]]
+    ) -> Sensitivity | None:
         """Share of the picks that stay when the default prior is ten times stronger or weaker."""
-        kept: dict[str, float] = {}
-        for name, factor in (("10x", 10.0), ("0.1x", 0.1)):
-            stage = f"select at {name} prior"
-            other = _run(self.score, precision * factor, request, run.strategy, progress, stage=stage)
-            kept[name] = len(np.intersect1d(run.index, other.index)) / len(run.index)
+        if not self.sensitivity or self.precision is not None or not len(index):
+            return None
+        kept = {
+            name: len(np.intersect1d(index, again(factor, f"select at {name} prior"))) / len(index)
+            for name, factor in (("10x", 10.0), ("0.1x", 0.1))
+        }
         return Sensitivity("precision", precision, kept)
+
+
+def _posterior(precision: float, request: Request) -> Posterior:
+    """What is known before the first pick."""
+    posterior = Posterior(np.full(request.candidates.n_features, precision))
+    if request.known is not None:
+        for some, _ in request.known.tiles():
+            posterior.absorb(gather(request.known, some).weighted)
+    return posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +270,7 @@ class _Outcome:
     """Picks in order, what each brought, and how well it was predicted before."""
 
     strategy: str
-    information: Entropy | Energy
+    information: Entropy | Energy | WeightedSum
     index: NDArray[np.int64]
     gain: NDArray[np.float64]
     std: list[float]
@@ -167,7 +284,7 @@ class _Outcome:
 
 
 def _run(
-    score: str,
+    terms: Terms,
     precision: float,
     request: Request,
     strategy: str,
@@ -175,11 +292,8 @@ def _run(
     *,
     stage: str = "select",
 ) -> _Outcome:
-    posterior = Posterior(np.full(request.candidates.n_features, precision))
-    information = SCORES[score](posterior)
-    if request.known is not None:
-        for some, _ in request.known.tiles():
-            information.absorb(gather(request.known, some))
+    posterior = _posterior(precision, request)
+    information = information_of(terms, posterior)
     std: list[float] = []
     noise: list[float] = []
 
@@ -261,7 +375,7 @@ def _notes(run: _Outcome, request: Request) -> tuple[str, ...]:
 CATALOGUE = {
     "bayes": Method(
         Bayes,
-        "most informative for a linear model: log-det of all rows (entropy) or energy variance",
+        "most informative for a linear model: by entropy, by energy or force variance, or towards a goal",
         "N d² for the default prior, then at most 2 N d n flops",
         "40 bytes a candidate + d² + n d + 64 MB",
         ("doi:10.1214/ss/1177009939", "doi:10.1007/BF01588971", "doi:10.1038/s41524-023-01104-6"),
