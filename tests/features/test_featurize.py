@@ -14,7 +14,8 @@ from aliquot.ace.evaluator import AceEvaluator
 from aliquot.errors import InputError
 from aliquot.features import featurize, featurizers
 from aliquot.features.ace import MAX_FEATURES, AceFeaturizer, choose_ace
-from aliquot.features.store import cached, load_features, save_features
+from aliquot.features.cache import cached
+from aliquot.features.shards import ShardedRows
 from aliquot.structures import Frames
 from aliquot.table import KINDS
 
@@ -216,24 +217,6 @@ def test_soap_is_invariant_and_follows_the_atoms():
     assert not np.allclose(rows[0][0], rows[0][1])
 
 
-def test_tables_survive_the_disk(alloy, tmp_path):
-    table = choose_ace(alloy.elements, degree=5, pooling="none")(alloy)
-    save_features(tmp_path / "table", table)
-    back = load_features(tmp_path / "table")
-    np.testing.assert_array_equal(back.rows, table.rows)
-    np.testing.assert_array_equal(back.offsets, table.offsets)
-    np.testing.assert_array_equal(back.ids.hash, table.ids.hash)
-    assert back.names == table.names
-    assert back.recipe == table.recipe
-    assert isinstance(back.rows, np.memmap)
-    with pytest.raises(InputError, match="exists"):
-        save_features(tmp_path / "table", table)
-    (tmp_path / "table" / "rows.npy").write_bytes(b"broken")
-    with pytest.raises(InputError, match="not a complete table"):
-        load_features(tmp_path / "table")
-    assert [p.name for p in tmp_path.iterdir()] == ["table"]  # nothing half-written is left
-
-
 def test_the_cache_computes_once_and_repairs_itself(alloy, descriptors, tmp_path):
     (make,) = featurizers("python:my_descriptors:height", alloy)
     first = cached(make, alloy, tmp_path)
@@ -248,7 +231,8 @@ def test_the_cache_computes_once_and_repairs_itself(alloy, descriptors, tmp_path
     assert descriptors.calls > calls
     calls = descriptors.calls
     for entry in tmp_path.iterdir():
-        (entry / "rows.npy").write_bytes(b"broken")
+        (entry / "000000" / "rows.npy").write_bytes(b"broken")
     np.testing.assert_array_equal(cached(make, alloy, tmp_path).rows, first.rows)
     assert descriptors.calls > calls
-    assert isinstance(cached(make, alloy, tmp_path).rows, np.memmap)
+    assert isinstance(cached(make, alloy, tmp_path).rows, ShardedRows)
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]  # nothing half-written is left

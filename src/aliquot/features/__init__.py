@@ -62,7 +62,7 @@ def featurize(
     made = featurizers(spec, *frames, pooling=pooling)
     if cache is None:
         return tuple(make(some, progress=progress) for make, some in zip(made, frames, strict=True))
-    from aliquot.features.store import cached
+    from aliquot.features.cache import cached
 
     return tuple(
         cached(make, some, cache, progress=progress) for make, some in zip(made, frames, strict=True)
