@@ -9,7 +9,20 @@ import numpy as np
 import pytest
 
 from aliquot.errors import SelectionError
-from aliquot.selection import FPS, KDPP, METHODS, Bayes, DPPMap, MaxEntropy, Random, Selection, SetCover
+from aliquot.selection import (
+    FPS,
+    KDPP,
+    METHODS,
+    Bayes,
+    DPPMap,
+    MaxEntropy,
+    Random,
+    Selection,
+    SetCover,
+    Sieve,
+    Sketch,
+    TwoLevel,
+)
 from aliquot.testing import Problem, check_selector, selection_problems
 
 SELECTORS = {
@@ -31,6 +44,14 @@ SELECTORS = {
     "msc": SetCover(),
     "msc of wide cover": SetCover(bandwidth=2.0),
     "msc quests": SetCover(score="quests"),
+    "two-level": TwoLevel(),
+    "two-level of many": TwoLevel(parts=7, precision=0.5),
+    "sieve": Sieve(),
+    "coarse sieve": Sieve(epsilon=0.4, precision=0.5),
+    "sketch": Sketch(),
+    "sketch to three": Sketch(dimension=3),
+    "gaussian sketch": Sketch(projection="gaussian", dimension=3),
+    "count sketch": Sketch(projection="count", dimension=3),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

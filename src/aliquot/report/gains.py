@@ -62,6 +62,21 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Each pick is the structure that holds the environment least like any known or picked before, and whose own"
         " environments differ most.",
     ),
+    ("two-level", ""): (
+        "Information gain, in two levels",
+        "The pool was dealt out into parts; each part chose what a linear model would learn most from, and the picks"
+        " were chosen in the same way from what the parts had chosen.",
+    ),
+    ("sieve", ""): (
+        "Information gain, from a stream",
+        "Structures passed by once; those were kept from which a linear model would learn enough, and the picks are the"
+        " most informative of what was kept.",
+    ),
+    ("sketch", ""): (
+        "Information gain, from projected features",
+        "Each pick is the structure from which a linear model would learn most, as far as a projection of the features"
+        " to fewer dimensions can tell.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",

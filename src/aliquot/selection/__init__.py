@@ -23,6 +23,9 @@ from aliquot.selection import (
     entropy,
     fps,
     msc,
+    sieve,
+    sketch,
+    two_level,
     uniform,
 )
 from aliquot.selection.bayes import Bayes
@@ -36,6 +39,9 @@ from aliquot.selection.method import Method
 from aliquot.selection.msc import SetCover
 from aliquot.selection.protocol import Selector
 from aliquot.selection.record import Certificate, Selection, Sensitivity, SuggestedStop
+from aliquot.selection.sieve import Sieve
+from aliquot.selection.sketch import Sketch
+from aliquot.selection.two_level import TwoLevel
 from aliquot.selection.uniform import Random
 from aliquot.table import Features
 
@@ -56,7 +62,10 @@ __all__ = [
     "Selector",
     "Sensitivity",
     "SetCover",
+    "Sieve",
+    "Sketch",
     "SuggestedStop",
+    "TwoLevel",
     "select",
     "selector_named",
 ]
@@ -66,7 +75,7 @@ __all__ = [
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         name: method
-        for module in (bayes, fps, dpp, dpp_map, uniform, entropy, msc)
+        for module in (bayes, fps, dpp, dpp_map, uniform, entropy, msc, two_level, sieve, sketch)
         for name, method in module.CATALOGUE.items()
     }
 )
