@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -61,11 +62,16 @@ def _row(name: str) -> dict[str, Any]:
         "summary": method.summary,
         "gives": list(method.gives),
         "heeds": list(method.heeds),
-        "parameters": {f.name: _plain(f) for f in fields(method.selector)},
+        "parameters": {f.name: _plain(f) for f in fields(method.selector) if _writable(f)},
         "cost": method.cost,
         "memory": method.memory,
         "references": list(method.references),
     }
+
+
+def _writable(field: Any) -> bool:
+    """Whether a parameter can be given in words."""
+    return set(re.findall(r"\w+", str(field.type))) <= {"int", "float", "str", "bool", "None"}
 
 
 def _plain(field: Any) -> Any:
