@@ -48,6 +48,26 @@ def test_python_of_the_guide_to_ace(tmp_path, monkeypatch):
     assert (tmp_path / "silicon.ace").exists()
 
 
+def test_guide_to_large_pools(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for packed, name in zip(example_files(), ("pool.xyz", "train.xyz"), strict=True):
+        Path(name).write_bytes(lzma.decompress(packed.read_bytes()))
+    page = (ROOT / "docs" / "guides" / "large-pools.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
+    assert len(commands) == 9
+    for command in commands:
+        result = CliRunner().invoke(app, command.split())
+        assert result.exit_code == 0, (command, result.output)
+    assert len(read("selected.xyz", ":")) == len(read("both.xyz", ":")) == 20
+    assert Path("store/manifest.json").stat().st_size
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    selection = names["selection"]
+    assert isinstance(selection, Selection)
+    assert len(selection) == 10
+
+
 def test_tutorial_in_small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = ROOT / "docs" / "tutorials" / "make_pool.py"
