@@ -56,7 +56,7 @@ _REFERENCES = (
 _AHEAD = 16  # parts that wait in an executor at a time: their rows are in memory
 
 Indices = NDArray[np.int64]
-Choice = tuple[Indices, int]  # picks, rows read
+Choice = tuple[Indices, NDArray[np.float64], int]  # picks, their gains, rows read
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,7 @@ class TwoLevel:
         before = opening(request, precision)
         dealt = [part for part in _deal(candidates, request.distinct, m) if len(part)]
         first = list(_first_level(candidates, dealt, before.posterior, k, executor, progress))
-        index, gain, information, best_part, read = _second_level(request, before, [c for c, _ in first], k)
-        read += sum(rows for _, rows in first)
+        index, gain, information, best_part, read = _second_level(request, before, first, k)
         notes = (
             f"{len(dealt)} parts of {min(map(len, dealt), default=0)} to {max(map(len, dealt), default=0)} candidates"
             f" chose up to {k} each; the best of them alone reached {best_part:.6g} nat, the answer"
@@ -164,14 +163,14 @@ def _first_level(
 
     def collected() -> Choice:
         members, future = waiting.popleft()
-        picks, read = future.result()
-        return (picks if whole else members[picks]), read
+        picks, gain, read = future.result()
+        return (picks if whole else members[picks]), gain, read
 
     for number, members in enumerate(dealt):
         job = (table, members) if whole else (table[members], None)
         if executor is None:
-            picks, read = _choose(*job, posterior, n)
-            yield (picks if whole else members[picks]), read
+            picks, gain, read = _choose(*job, posterior, n)
+            yield (picks if whole else members[picks]), gain, read
         else:
             waiting.append((members, executor.submit(_choose, *job, posterior, n)))
             if len(waiting) == _AHEAD:
@@ -188,25 +187,26 @@ def _choose(table: Features, members: Indices | None, posterior: Posterior, n: i
         allowed[:] = False
         allowed[members] = True
     trace = greedy(Entropy(posterior.copy()), table, min(n, int(allowed.sum())), allowed=allowed)
-    return trace.index, trace.rows_read
+    return trace.index, trace.gain, trace.rows_read
 
 
 def _second_level(
-    request: Request, before: Entropy, chosen: list[Indices], n: int
+    request: Request, before: Entropy, chosen: list[Choice], n: int
 ) -> tuple[Indices, NDArray[np.float64], Entropy, float, int]:
     """Picks, gains and the information after them; what the best part reached alone; rows read."""
     allowed = np.zeros(len(request.candidates), bool)
-    allowed[np.concatenate([np.empty(0, np.int64), *chosen])] = True
+    allowed[np.concatenate([np.empty(0, np.int64), *(picks for picks, _, _ in chosen)])] = True
     information = before.copy()
     trace = greedy(information, request.candidates, n, allowed=allowed)
-    index, gain, best_part = trace.index, trace.gain, 0.0
-    for picks in chosen:
-        alone = before.copy()
-        gains = gains_of(alone, request, picks)
-        best_part = max(best_part, float(gains.sum()))
-        if len(picks) == n and gains.sum() > gain.sum() * (1 + 1e-9):
-            index, gain, information = picks, gains, alone
-    return index, gain, information, best_part, trace.rows_read + sum(map(len, chosen))
+    index, gain, read = trace.index, trace.gain, trace.rows_read + sum(rows for _, _, rows in chosen)
+    if not chosen:
+        return index, gain, information, 0.0, read
+    picks, alone, _ = max(chosen, key=lambda choice: float(choice[1].sum()))
+    worth = float(alone.sum())
+    if len(picks) == n and worth > gain.sum() * (1 + 1e-9):
+        index, information = picks, before.copy()
+        gain = gains_of(information, request, picks)
+    return index, gain, information, worth, read
 
 
 CATALOGUE = {
