@@ -223,7 +223,7 @@ class Features:
         ids: Ids | None = None,
     ) -> Features:
         """Wrap a plain table; each row is one candidate unless ``offsets`` says otherwise."""
-        rows = np.asarray(rows) if not isinstance(rows, np.memmap) else rows
+        rows = rows if hasattr(rows, "dtype") else np.asarray(rows)  # what is on disk stays there
         if rows.ndim != 2:
             raise InputError(f"feature rows must be a table (rows, features); got shape {rows.shape}")
         if rows.dtype.name not in ("float32", "float64"):

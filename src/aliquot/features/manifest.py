@@ -190,7 +190,10 @@ def is_intact(store: Path, number: int, shard: Shard) -> bool:
 def _write_aside(path: Path, content: bytes) -> None:
     """Write under a hidden name in the same folder, then rename; there is one writer at a time."""
     aside = path.with_name(f".{path.name}")
-    aside.write_bytes(content)
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut leaves the old manifest or the new one
     os.replace(aside, path)
 
 

@@ -56,13 +56,6 @@ def open_store(folder: Path | str, *, part: tuple[int, int] = (0, 1), verify: bo
             if not is_intact(folder, k, shard):
                 raise InputError(f"shard {k} of {folder} is damaged (its checksum differs); build it again")
     lengths = _joined([np.diff(s.arrays["offsets"]) for s in shards], np.int64)
-    names: dict[str, int] = {}
-    renumbered = [
-        np.array([names.setdefault(name, len(names)) for name in shard.files] or [0], np.int32)[
-            opened.arrays["file"]
-        ]
-        for shard, opened in zip(manifest.shards, shards, strict=True)
-    ]
     return Features(
         rows=_rows(folder, manifest, first, tuple(s.begin for s in shards)),  # type: ignore[arg-type]
         offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths))),
@@ -71,12 +64,7 @@ def open_store(folder: Path | str, *, part: tuple[int, int] = (0, 1), verify: bo
         prior=manifest.prior,
         names=manifest.names,
         recipe=manifest.recipe,
-        ids=Ids(
-            _joined([s.arrays["hash"] for s in shards], np.dtype("S32")),
-            tuple(names),
-            _joined(renumbered, np.int32),
-            _joined([s.arrays["frame"] for s in shards], np.int64),
-        ),
+        ids=_ids(manifest, shards),
         notes=manifest.notes,
     )
 
@@ -146,6 +134,21 @@ def _open_shard(store: Path, number: int, shard: Shard, manifest: Manifest) -> _
     if len(file) and not (file.min() >= 0 and file.max() < len(shard.files)):
         raise InputError(f"{folder}: a candidate is of file {file.max()} of {len(shard.files)}")
     return _Opened(arrays, begin)
+
+
+def _ids(manifest: Manifest, shards: list[_Opened]) -> Ids:
+    """Whose rows, with one list of files for all shards."""
+    number: dict[str, int] = {}
+    file: list[NDArray[np.int32]] = []
+    for shard, opened in zip(manifest.shards, shards, strict=True):
+        table = [number.setdefault(name, len(number)) for name in shard.files] or [0]
+        file.append(np.array(table, np.int32)[opened.arrays["file"]])
+    return Ids(
+        _joined([s.arrays["hash"] for s in shards], np.dtype("S32")),
+        tuple(number),
+        _joined(file, np.int32),
+        _joined([s.arrays["frame"] for s in shards], np.int64),
+    )
 
 
 def _starts(shards: tuple[Shard, ...]) -> NDArray[np.int64]:
