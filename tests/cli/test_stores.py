@@ -135,7 +135,7 @@ def test_code_named_in_a_manifest_is_not_run_unasked(here):
         (["select", "store", "-n", "3", "--among", "nowhere.json"], "nowhere.json"),
         (["featurize", "pool.xyz", "-o", "new", "--elements", "Xx"], "'Xx' is not an element"),
         (["featurize", "pool.xyz", "-o", "new", "--elements", "Si"], "atomic number 29"),
-        (["featurize", "pool.xyz", "-o", "new", "--features", "file:a.npy"], "certain structures"),
+        (["featurize", "pool.xyz", "-o", "new", "--features", "file:a.npy"], "is a table already"),
         (["merge", "store", "-o", "store"], "holds a feature store"),
         (["merge", "pool.xyz", "-o", "new"], "not a feature store"),
     ],

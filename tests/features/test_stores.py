@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -392,6 +394,32 @@ def test_jobs_of_an_array_make_the_same_table(tmp_path, pool_file):
     np.testing.assert_array_equal(merged.rows[:], whole.rows[:])
     assert [merged.ids.name(i) for i in range(60)] == [whole.ids.name(i) for i in range(60)]
     assert select(merged, 10).index.tolist() == select(whole, 10).index.tolist()
+
+
+def test_a_merge_that_was_stopped_begins_again(tmp_path):
+    table = table_of(60)
+    save_store(tmp_path / "a", table[:30], shard_rows=10)
+    save_store(tmp_path / "b", table[30:], shard_rows=10)
+    merge_stores([tmp_path / "a", tmp_path / "b"], tmp_path / "whole")
+    place = tmp_path / "stopped"
+    for k in range(4):  # what a kill leaves: shards, the last one hidden and half full, and no manifest
+        shutil.copytree(tmp_path / "whole" / f"{k:06d}", place / f"{k:06d}")
+    (place / "000003").rename(place / ".000003")
+    (place / ".000003" / "frame.npy").unlink()
+    with pytest.raises(InputError, match="not a feature store"):
+        open_store(place)
+    assert merge_stores([tmp_path / "a", tmp_path / "b"], place) == 60
+    assert bytes_of(place) == bytes_of(tmp_path / "whole")
+
+
+def test_workers_read_for_themselves(tmp_path):
+    table = table_of(500, 5)
+    save_store(tmp_path / "s", table, shard_rows=64)
+    rows = open_store(tmp_path / "s").rows
+    spans = [slice(start, start + 100) for start in range(0, 500, 100)]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
+        read = list(workers.map(rows.__getitem__, spans))
+    np.testing.assert_array_equal(np.concatenate(read), table.rows)
 
 
 def test_stores_of_different_recipes_are_not_merged(tmp_path, pool_file):

@@ -130,6 +130,10 @@ def build_store(
     i, parts = part
     if not 0 <= i < parts:
         raise InputError(f"part {i} of {parts} does not exist; parts are counted from 0")
+    if spec.startswith("file:"):
+        raise InputError(
+            f"{spec} is a table already; choose from it with --features {spec}, or put it into a store with StoreWriter"
+        )
     share = _Share([str(path) for path in paths], part, reading)
     with StoreWriter(
         folder, mode="append" if append else "resume", dtype=dtype, shard_rows=shard_rows

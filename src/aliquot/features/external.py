@@ -143,7 +143,7 @@ class ArrayFile:
     @property
     def recipe(self) -> Mapping[str, Any]:
         """Names and checksums of all files, and pooling."""
-        sums = [hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in self.files if _exists(name)]
+        sums = [_sha256(name) for name in self.files if _exists(name)]
         return {
             "features": "file",
             "files": list(self.files),
@@ -191,6 +191,15 @@ def _exists(path: str) -> bool:
     if not Path(path).is_file():
         raise InputError(f"the file of features {path} does not exist")
     return True
+
+
+def _sha256(path: str) -> str:
+    """Of a file that may be larger than memory."""
+    total = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while part := file.read(1 << 20):
+            total.update(part)
+    return total.hexdigest()
 
 
 def _load(path: str) -> NDArray[np.floating[Any]]:
