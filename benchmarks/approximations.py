@@ -3,10 +3,11 @@
 Run ``python benchmarks/approximations.py [--small]``. ``share`` is the information of the picks over that of the picks
 of exact greedy (not over the optimum, which nobody knows). Under a weak prior any n different structures carry most of
 it, so ``lead`` is what counts: the share of what exact greedy brings *beyond chance*, the mean of five random draws.
-``certified`` is what the certificate of the run proves of the optimum; seconds are without it, best of two. *structured* tables have 40 clusters and a spectrum
-falling as k^-1.5, as descriptors do; *iid* ones are Gaussian noise, float32. *tungsten* are linear ACE features of the
-frames of Szlachta and others (2014), of which half are known; it is left out where ``ALIQUOT_DATA``, or
-``../shared/data``, does not hold them. The prior is the default.
+``certified`` is what the certificate of the run proves of the optimum; seconds are without it, best of two.
+
+*structured* tables have 40 clusters and a spectrum falling as k^-1.5, as descriptors do; *iid* ones are Gaussian
+noise; float32. *tungsten* are linear ACE features of the frames of Szlachta and others (2014), of which half are
+known; it is left out where ``ALIQUOT_DATA``, or ``../shared/data``, does not hold them. The prior is the default.
 """
 
 from __future__ import annotations
