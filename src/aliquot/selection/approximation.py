@@ -21,7 +21,7 @@ sketch, gaussian to 64     0.68            0.38            0.46          0.94
 sketch, count to 64        0.68            0.36            0.48          0.93
 =========================  ==============  ==============  ============  =============
 
-In memory, exact greedy was faster than two levels (2 to 14 times) and a sieve (4 to 27 times), and about as fast as a
+In memory, exact greedy was faster than two levels (2 to 13 times) and a sieve (4 to 27 times), and about as fast as a
 sketch: they are for pools of which a second pass is dear, or that many machines hold.
 """
 
