@@ -12,6 +12,7 @@ import typer
 
 from aliquot.cli import options
 from aliquot.cli.options import OnErrorChoice, Reading
+from aliquot.cli.prior import with_prior
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
@@ -182,7 +183,8 @@ def _compare(job: Job, specs: Sequence[MethodSpec], progress: Progress) -> _Foun
             f"cannot select {n} of {len(pool)} candidates in {', '.join(map(str, job.pool))}; lower -n or add files"
         )
     features, known_features = describe_both(job, pool, known, progress, timings)
-    choices, refused = _choose(specs, n, features, known_features, job.seed, progress)
+    prior = with_prior("bayes", {}, known, known_features, progress)
+    choices, refused = _choose(specs, n, features, known_features, prior, job.seed, progress)
     if not choices:
         label, why = next(iter(refused.items()))
         raise SelectionError(f"none of {len(refused)} methods could choose; the first, {label}: {why}")
@@ -208,6 +210,7 @@ def _choose(
     n: int,
     features: Features,
     known: Features | None,
+    prior: Mapping[str, Any],
     seed: int,
     progress: Progress,
 ) -> tuple[dict[str, Selection], dict[str, str]]:
@@ -224,6 +227,8 @@ def _choose(
         # How much a default matters is asked by choosing thrice; here one choice is wanted.
         once = any(f.name == "sensitivity" for f in fields(METHODS[spec.method].selector))
         parameters = {**({"sensitivity": False} if once else {}), **spec.parameters}
+        if spec.method == "bayes" and "precision" not in spec.parameters:
+            parameters.update(prior)
         try:
             choices[spec.label] = select(
                 features, n, method=spec.method, known=known, seed=seed, progress=progress, **parameters

@@ -16,6 +16,7 @@ from aliquot.cli.job import Job, Outcome, signed
 from aliquot.cli.limits import Limits
 from aliquot.cli.options import count
 from aliquot.cli.outputs import Outputs
+from aliquot.cli.prior import with_prior
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
@@ -57,6 +58,7 @@ class _Tables:
 
     pool: Features
     known: Features | None
+    known_frames: Frames | None
     notes: tuple[str, ...]
 
 
@@ -84,6 +86,7 @@ def run_from_store(
             staged["report"] = outputs.claim(job.beside(".html"))
         with screen.progress() as progress:
             tables = _open(job, part, among, progress)
+            parameters = with_prior(job.method, job.parameters, tables.known_frames, tables.known, progress)
             assert job.number is not None
             selection = select(
                 tables.pool,
@@ -92,7 +95,7 @@ def run_from_store(
                 known=tables.known,
                 seed=job.seed,
                 progress=progress,
-                **job.parameters,
+                **parameters,
             )
         selection = selection.with_notes(*tables.notes, *tables.pool.notes)
         selection = _write(job, staged, selection, tables)
@@ -103,6 +106,11 @@ def run_from_store(
 
 def _check(job: Job) -> None:
     """Refuse what needs structures."""
+    if job.goals:
+        raise InputError(
+            f"{job.pool[0]} is a feature store, which has no structures: --goal needs the files; --score goal chooses"
+            " towards the mean over the store itself"
+        )
     if job.limits != Limits() or job.rest is not None or job.number is None:
         raise InputError(
             f"{job.pool[0]} is a feature store, which has no structures: costs, budgets, groups, exclusions, limits and"
@@ -125,7 +133,10 @@ def _open(job: Job, part: tuple[int, int], among: Sequence[Path], progress: Prog
     if among:
         pool, note = _narrowed(pool, among)
         notes = (*notes, note)
-    return _Tables(pool, _known(job, manifest, progress), notes)
+    known, frames = _known(job, manifest, progress)
+    if known is not None and frames is None:
+        notes = (*notes, "the files of the known structures are not there: their labels cannot set the prior")
+    return _Tables(pool, known, frames, notes)
 
 
 def _narrowed(pool: Features, records: Sequence[Path]) -> tuple[Features, str]:
@@ -154,10 +165,10 @@ def _text(path: Path) -> str:
         raise InputError(f"--among {path}: cannot be read: {error}") from error
 
 
-def _known(job: Job, manifest: Manifest, progress: Progress) -> Features | None:
-    """What is known, described as the store is."""
+def _known(job: Job, manifest: Manifest, progress: Progress) -> tuple[Features | None, Frames | None]:
+    """What is known, described as the store is, and with its labels where these can be had."""
     if not job.known:
-        return None
+        return None, None
     from aliquot.features import featurizer_of
     from aliquot.features.manifest import Manifest
     from aliquot.features.opening import open_store
@@ -165,7 +176,9 @@ def _known(job: Job, manifest: Manifest, progress: Progress) -> Features | None:
     if names_store(job.known):
         if why := manifest.differs_from(Manifest.load(job.known[0])):
             raise InputError(f"{job.pool[0]} and {job.known[0]} do not go together: {why}")
-        return open_store(job.known[0])
+        known = open_store(job.known[0])
+        frames = _structures(job, known.ids)
+        return known, None if isinstance(frames, str) else frames
     source = manifest.source
     if source is None:
         raise InputError(f"{job.pool[0]} does not say how its features are made; give --known as a store")
@@ -177,7 +190,8 @@ def _known(job: Job, manifest: Manifest, progress: Progress) -> Features | None:
     featurizer = featurizer_of(source.spec, source.elements, pooling=source.pooling)
     if why := manifest.other_recipe(featurizer.recipe):
         raise InputError(f"{job.pool[0]} was made by another version of {source.spec}: {why}")
-    return featurizer(read_usable(job.known, job.reading, progress)[0], progress=progress)
+    frames = read_usable(job.known, job.reading, progress)[0]
+    return featurizer(frames, progress=progress), frames
 
 
 def _write(job: Job, staged: Mapping[str, Path], selection: Selection, tables: _Tables) -> Selection:
@@ -204,12 +218,11 @@ def _page(job: Job, place: Path, selection: Selection, tables: _Tables) -> Selec
     frames = _structures(job, tables.pool.ids)
     if isinstance(frames, str):
         return selection.with_notes(f"no page: {frames}")
-    known = None
-    if tables.known is not None:
-        known = _structures(job, tables.known.ids)
-        if isinstance(known, str):
-            return selection.with_notes(f"no page: {known}")
-    write_report(place, selection, tables.pool, frames, known_features=tables.known, known=known)
+    if tables.known is not None and tables.known_frames is None:
+        return selection.with_notes("no page: it would show the known structures")
+    write_report(
+        place, selection, tables.pool, frames, known_features=tables.known, known=tables.known_frames
+    )
     return selection
 
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aliquot.cli.goals import parse_goals, read_goals, targets_of
 from aliquot.cli.limits import Limits
 from aliquot.cli.options import Reading, count
 from aliquot.cli.outputs import Outputs
+from aliquot.cli.prior import with_prior
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
@@ -59,6 +61,7 @@ class Job:
     rest: Path | None = None
     method: str = "bayes"
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    goals: Sequence[str] = ()
     features: str = "ace"
     pooling: str = "mean"
     seed: int = 0
@@ -109,9 +112,11 @@ def run(job: Job, screen: Screen) -> Outcome:
                 " a name without extension makes a folder of POSCAR files"
             )
     job.limits.check(job.number)
+    goals = parse_goals(job.goals)
     _try_method(job)
     timings: dict[str, float] = {}
-    with Outputs(force=job.force, inputs=[*job.pool, *job.known]) as outputs:
+    wanted = [goal.path for goal in goals if goal.path is not None]
+    with Outputs(force=job.force, inputs=[*job.pool, *job.known, *wanted]) as outputs:
         places = {"selected": job.out, "record": job.beside(".json")}
         if job.report:
             places["report"] = job.beside(".html")
@@ -124,11 +129,17 @@ def run(job: Job, screen: Screen) -> Outcome:
             pool, notes = sieved.frames, (*notes, *sieved.notes)
             n, cost = _affordable(job, pool, len(exclusions), sieved)
             exclusions = (*exclusions, *sieved.exclusions)
-            features, known_features = describe_both(job, pool, known, progress, timings)
+            targets = read_goals(goals, job.reading, progress)
+            features, known_features, *tables = describe_all(job, pool, known, targets, progress, timings)
+            assert features is not None
             groups = job.limits.constraints(
                 pool, features, reading=job.reading, gone=exclusions, progress=progress
             )
-            selection = _choose(job, n, features, known_features, cost, groups, progress)
+            parameters = with_prior(job.method, job.parameters, known, known_features, progress)
+            if goals:
+                files = [(f, t) for f, t in zip(targets, tables, strict=True) if t is not None]
+                parameters["goal"] = targets_of(goals, features, files, job.limits.labels(pool))
+            selection = _choose(job, parameters, n, features, known_features, cost, groups, progress)
         selection = selection.with_notes(*notes, *features.notes).with_timings(**timings)
         _write(staged, selection, pool, features, known, known_features, exclusions)
     files = {what: place for what, place in places.items() if place.exists()}
@@ -140,9 +151,10 @@ def _try_method(job: Job) -> None:
     import numpy as np
 
     from aliquot.selection import select
-    from aliquot.table import Features
+    from aliquot.table import KINDS, Features
 
-    one = Features.from_array(np.ones((1, 1)))
+    energy = Features.from_array(np.ones((2, 1)), offsets=np.array([0, 2]))
+    one = replace(energy, kind=np.array([KINDS.index("energy"), KINDS.index("force")], np.uint8))
     cost, groups = job.limits.trial()
     select(one, 1, method=job.method, cost=cost, groups=groups, seed=job.seed, **job.parameters)
 
@@ -207,19 +219,36 @@ def describe_both(
     job: Job, pool: Frames, known: Frames | None, progress: Progress, timings: dict[str, float]
 ) -> tuple[Features, Features | None]:
     """Features of the pool and of what is known, in one basis."""
+    features, known_features = describe_all(job, pool, known, (), progress, timings)
+    assert features is not None
+    return features, known_features
+
+
+def describe_all(
+    job: Job,
+    pool: Frames,
+    known: Frames | None,
+    others: Sequence[Frames],
+    progress: Progress,
+    timings: dict[str, float],
+) -> list[Features | None]:
+    """Features of the pool, of what is known (if anything), and of other structures, in one basis."""
     from aliquot.features import featurize
     from aliquot.structures.cache import cache_folder
 
     find_modules_here(job.features)
+    sets = [pool, known, *others]
     with _timed(timings, "features"):
-        tables = featurize(
-            job.features,
-            *([pool] if known is None else [pool, known]),
-            pooling=job.pooling,
-            cache=cache_folder("features") if job.cache else None,
-            progress=progress,
+        made = iter(
+            featurize(
+                job.features,
+                *(some for some in sets if some is not None),
+                pooling=job.pooling,
+                cache=cache_folder("features") if job.cache else None,
+                progress=progress,
+            )
         )
-    return tables[0], tables[1] if known is not None else None
+    return [None if some is None else next(made) for some in sets]
 
 
 def find_modules_here(spec: str) -> None:
@@ -230,6 +259,7 @@ def find_modules_here(spec: str) -> None:
 
 def _choose(
     job: Job,
+    parameters: Mapping[str, Any],
     n: int | None,
     features: Features,
     known: Features | None,
@@ -248,7 +278,7 @@ def _choose(
         groups=groups,
         seed=job.seed,
         progress=progress,
-        **job.parameters,
+        **parameters,
     )
 
 

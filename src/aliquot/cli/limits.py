@@ -116,6 +116,10 @@ class Limits:
         cost = None if self.cost is None else Cost(np.ones(1), None if self.budget is None else 1.0)
         return cost, Constraints() if self.constrained else None
 
+    def labels(self, pool: Frames) -> NDArray[np.str_]:
+        """The group of every candidate, by the key of ``--group-by``; empty where it has none."""
+        return _labels(pool, self.group_by)
+
     def constraints(
         self,
         pool: Frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +55,18 @@ def select_command(
     score: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", show_default="entropy", help="What bayes maximises: entropy or energy (variance)."
+            metavar="SCORE",
+            show_default="entropy",
+            help="What bayes maximises: entropy; energy, force-max or force-mean (variances); a sum such as"
+            " energy+0.1*force-mean; or goal.",
+        ),
+    ] = None,
+    goal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What bayes should make known, labels not needed: pool, targets.xyz (energies, or differences by"
+            " goal_minus), pool:GROUP=WEIGHT,…; 0.5*WHAT weighs several.",
         ),
     ] = None,
     cost: Annotated[
@@ -160,6 +172,12 @@ def select_command(
 
     screen = Screen(quiet, as_json)
     spec = parse_method(method)
+    parameters = {**spec.parameters, **({} if score is None else {"score": score})}
+    if goal and (spec.method != "bayes" or parameters.setdefault("score", "goal") != "goal"):
+        asked = f"--score {parameters['score']}" if spec.method == "bayes" else f"--method {spec.method}"
+        raise InputError(f"--goal is what bayes chooses towards; {asked} cannot; leave one of them out")
+    if "force" in str(parameters.get("score", "")) and re.fullmatch(r"ace(:(?!.*rows=).*)?", features):
+        features += ("," if ":" in features else ":") + "rows=energy+forces"
     job = Job(
         pool=pool,
         number=number,
@@ -167,7 +185,8 @@ def select_command(
         known=known or (),
         rest=rest,
         method=spec.method,
-        parameters={**spec.parameters, **({} if score is None else {"score": score})},
+        parameters=parameters,
+        goals=goal or (),
         features=features,
         pooling=pooling,
         seed=seed,

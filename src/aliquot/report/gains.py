@@ -27,6 +27,26 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Each pick is the structure whose energy per atom a linear model, given everything known or picked"
         " before, is least certain of.",
     ),
+    ("bayes", "force-max"): (
+        "Bayesian selection by the largest force variance",
+        "Each pick is the structure in which some force component is what a linear model, given everything known or"
+        " picked before, is least certain of.",
+    ),
+    ("bayes", "force-mean"): (
+        "Bayesian selection by mean force variance",
+        "Each pick is the structure whose force components a linear model, given everything known or picked before,"
+        " is least certain of, on average.",
+    ),
+    ("bayes", "goal"): (
+        "Bayesian selection towards a goal",
+        "Each pick is the structure whose label would remove most of the uncertainty, in a linear model given"
+        " everything known or picked before, of what was asked for.",
+    ),
+    ("bayes", ""): (
+        "Bayesian selection by a sum of scores",
+        "Each pick is the structure of the largest weighted sum of information gain and predictive variances, in a"
+        " linear model given everything known or picked before.",
+    ),
     ("fps", ""): (
         "Farthest-point sampling",
         "Each pick is the structure that lies farthest, in feature space, from everything known or picked"
@@ -172,7 +192,11 @@ def _certificate(case: Case) -> str:
 def _sensitivity(case: Case) -> str:
     sensitivity = case.selection.sensitivity
     if sensitivity is None:
-        return ""
+        recipe = case.selection.recipe
+        if "precision_from" not in recipe:
+            return ""
+        value, origin = number(float(recipe["precision"])), text(recipe["precision_from"])
+        return f"<h3>Prior</h3><p>Precision {value}, in units of the inverse noise variance: {origin}.</p>"
     kept = [(re.sub(r"(?<=\d)x$", "×", name), percent(share)) for name, share in sensitivity.kept.items()]
     return (
         f"<h3>If the default were different</h3><p>No label has set {text(sensitivity.parameter)} ="
