@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
 from aliquot.information import gather
-from aliquot.information.environments import environments, sizes
+from aliquot.information.environments import distances, environments, sizes
 from aliquot.progress import Progress, silent
 from aliquot.table import Features
 
@@ -132,10 +132,10 @@ def typical_distance(table: Features) -> float:
     x = blocks[starts[:-1]]
     owner, nearest = np.repeat(np.arange(len(table)), sizes(table)), np.full(len(x), np.inf)
     for other, y in _tiles(table):
-        square, allowance = _squares(x, y)
-        square[(square <= 1e3 * allowance) | (owner[other] == probes[:, None])] = np.inf
-        nearest = np.minimum(nearest, square.min(axis=1))
-    nearest = np.sqrt(nearest[np.isfinite(nearest)])
+        distance = distances(x, y)
+        distance[(distance == 0.0) | (owner[other] == probes[:, None])] = np.inf
+        nearest = np.minimum(nearest, distance.min(axis=1))
+    nearest = nearest[np.isfinite(nearest)]
     return float(f"{np.median(nearest):.3g}") if len(nearest) else 1.0
 
 
@@ -148,22 +148,23 @@ def _tiles(table: Features) -> Iterator[tuple[slice, Matrix]]:
         start += len(x)
 
 
-def _squares(x: Matrix, y: Matrix) -> tuple[Matrix, Matrix]:
-    """Squared distances by one matrix product, and how far rounding can have moved them."""
+def _squares(x: Matrix, y: Matrix) -> tuple[Matrix, Vector, Vector]:
+    """|y|² - 2 x·y and |x|², whose sums are squared distances; how far rounding can have moved those of each x."""
     centre = x.mean(axis=0) if len(x) else 0.0
     x, y = x - centre, y - centre
     own: Vector = np.einsum("ij,ij->i", x, x)
     its: Vector = np.einsum("ij,ij->i", y, y)
-    sums: Matrix = own[:, None] + its
-    product: Matrix = x @ y.T
-    return sums - 2.0 * product, _ROUNDING * (x.shape[1] + 8) * sums
+    shifted: Matrix = (-2.0 * x) @ y.T
+    shifted += its
+    return shifted, own, _ROUNDING * (x.shape[1] + 8) * (own + its.max(initial=0.0))
 
 
 def _within(x: Matrix, y: Matrix, radius: float) -> NDArray[np.bool_]:
     """Which pairs are at most so far apart; doubtful ones are decided by their squared differences."""
-    square, allowance = _squares(x, y)
-    near: NDArray[np.bool_] = square <= radius**2
-    i, j = np.nonzero(np.abs(square - radius**2) <= allowance)
+    shifted, own, allowance = _squares(x, y)
+    near: NDArray[np.bool_] = shifted <= (radius**2 - own + allowance)[:, None]
+    certain: NDArray[np.bool_] = shifted <= (radius**2 - own - allowance)[:, None]
+    i, j = np.nonzero(near ^ certain)
     for some in range(0, len(i), 4096):
         a, b = i[some : some + 4096], j[some : some + 4096]
         near[a, b] = np.square(x[a] - y[b]).sum(axis=1) <= radius**2
