@@ -108,7 +108,8 @@ def table(
     tables = featurize(
         spec, *([pool] if known is None else [pool, known]), cache=folder / "cache" / "features"
     )
-    found = compare(tables[0], choices, known=tables[1] if known is not None else None)
+    strength = choices["bayes"].recipe["precision"] if "bayes" in choices else None
+    found = compare(tables[0], choices, known=tables[1] if known is not None else None, precision=strength)
     kinds = Counter(pool.config_type.tolist())
     (most, held), *_ = kinds.most_common()
     print(f"\n### {case.name}: {case.n} of {len(pool):,}, {0 if known is None else len(known)} known\n")

@@ -188,7 +188,8 @@ def _compare(job: Job, specs: Sequence[MethodSpec], progress: Progress) -> _Foun
     if not choices:
         label, why = next(iter(refused.items()))
         raise SelectionError(f"none of {len(refused)} methods could choose; the first, {label}: {why}")
-    measured = compare(features, choices, known=known_features, progress=progress)
+    strength = prior.get("precision")  # what bayes had, so that it is measured by what it maximises
+    measured = compare(features, choices, known=known_features, precision=strength, progress=progress)
     notes = tuple(dict.fromkeys([*notes, *features.notes]))
     return _Found(
         job,
