@@ -48,6 +48,23 @@ def test_python_of_the_guide_to_ace(tmp_path, monkeypatch):
     assert (tmp_path / "silicon.ace").exists()
 
 
+def test_guide_to_goals(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for packed, name in zip(example_files(), ("pool.xyz", "train.xyz"), strict=True):
+        Path(name).write_bytes(lzma.decompress(packed.read_bytes()))
+    page = (ROOT / "docs" / "guides" / "goals.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for kind, block in re.findall(r"```(python|console)\n(.*?)```", page, re.DOTALL):
+        if kind == "python":
+            exec(block, names)
+        else:
+            result = CliRunner().invoke(app, block.removeprefix("$ aliquot ").split())
+            assert result.exit_code == 0, (block, result.output)
+    chosen = names["chosen"]
+    assert isinstance(chosen, Selection)
+    assert [goal["name"] for goal in chosen.recipe["goal"]] == ["surfaces", "pool"]
+
+
 def test_guide_to_large_pools(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for packed, name in zip(example_files(), ("pool.xyz", "train.xyz"), strict=True):
