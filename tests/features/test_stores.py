@@ -294,6 +294,14 @@ def test_one_writer_at_a_time(tmp_path):
         StoreWriter(tmp_path / "s")
 
 
+def test_a_store_that_cannot_be_begun_leaves_nothing(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.xyz"):
+        build_store([tmp_path / "nowhere.xyz"], "ace", tmp_path / "s")
+    with pytest.raises(InputError, match="at least one candidate"), StoreWriter(tmp_path / "s") as writer:
+        writer.finish()
+    assert not (tmp_path / "s").exists()
+
+
 def test_appending_adds_shards_and_can_be_stopped(tmp_path, pool_file):
     from aliquot.structures import read
 

@@ -7,6 +7,7 @@ replaced as a whole. So at any moment the manifest lists complete shards only.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -86,6 +87,7 @@ class StoreWriter:
         self.source = source
         self._pieces: list[Features] = []
         self._manifest: Manifest | None = None
+        self._made = not self.folder.exists()
         self._release = locked(self.folder)
         try:
             self._open(mode)
@@ -100,6 +102,9 @@ class StoreWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pieces = []
+        if self._made and self._manifest is None:  # nothing came of it
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
         self._release()
 
     @property
