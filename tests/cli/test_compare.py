@@ -167,6 +167,18 @@ def test_select_takes_the_same_words(pool):
     assert recipe["score"] == "energy"
 
 
+def test_a_goal_reaches_those_who_choose_towards_it(pool, silicon_pool):
+    write("wanted.xyz", silicon_pool[9:11], format="extxyz")
+    goal = ["--goal", "wanted.xyz"]
+    record = compared(pool, "-n", 3, "--methods", "bayes:score=goal,fps", *goal)
+    chosen = run("select", pool, "-n", 3, *goal, "--no-report", "--json", *QUICK)
+    assert chosen.exit_code == 0, chosen.output
+    expected = json.loads(chosen.stdout)["selection"]["index"]
+    assert record["selections"]["bayes:score=goal"]["index"] == expected
+    plain = compared(pool, "-n", 3, "--methods", "bayes:score=goal", "--force")
+    assert plain["selections"]["bayes:score=goal"]["index"] != expected
+
+
 @pytest.mark.parametrize("held", ["compare.html", "compare.json"])
 def test_nothing_is_overwritten_without_force(pool, held):
     Path(held).write_text("old")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aliquot.cli import options
+from aliquot.cli.goals import Goal, parse_goals, read_goals, targets_of
 from aliquot.cli.options import OnErrorChoice, Reading
 from aliquot.cli.prior import with_prior
 from aliquot.cli.screen import Screen
@@ -59,6 +60,13 @@ def compare_command(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Structures that are labelled already. Give once per file."),
     ] = None,
+    goal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What bayes:score=goal chooses towards, as in aliquot select: pool, targets.xyz, pool:GROUP=WEIGHT,…",
+        ),
+    ] = None,
     features: options.FeatureSpec = "ace",
     pooling: options.Pooling = "mean",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
@@ -90,6 +98,7 @@ def compare_command(
         number=number,
         out=out,
         known=known or (),
+        goals=goal or (),
         features=features,
         pooling=pooling,
         seed=seed,
@@ -98,10 +107,12 @@ def compare_command(
     )
     screen = Screen(quiet, as_json)
     about = out.with_suffix(".json")
-    with Outputs(force=force, inputs=[*pool, *job.known]) as outputs:
+    goals = parse_goals(job.goals)
+    wanted = [one.path for one in goals if one.path is not None]
+    with Outputs(force=force, inputs=[*pool, *job.known, *wanted]) as outputs:
         page_path, about_path = outputs.claim(out), outputs.claim(about)
         with screen.progress() as progress:
-            found = _compare(job, specs, progress)
+            found = _compare(job, specs, goals, progress)
         found.write(page_path)
         record = found.to_dict()
         about_path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -170,9 +181,9 @@ class _Found:
         }
 
 
-def _compare(job: Job, specs: Sequence[MethodSpec], progress: Progress) -> _Found:
+def _compare(job: Job, specs: Sequence[MethodSpec], goals: Sequence[Goal], progress: Progress) -> _Found:
     """Read, describe, choose with every method, measure."""
-    from aliquot.cli.job import describe_both, read_both
+    from aliquot.cli.job import describe_all, read_both
     from aliquot.selection.comparison import compare
 
     timings: dict[str, float] = {}
@@ -182,9 +193,15 @@ def _compare(job: Job, specs: Sequence[MethodSpec], progress: Progress) -> _Foun
         raise SelectionError(
             f"cannot select {n} of {len(pool)} candidates in {', '.join(map(str, job.pool))}; lower -n or add files"
         )
-    features, known_features = describe_both(job, pool, known, progress, timings)
+    targets = read_goals(goals, job.reading, progress)
+    features, known_features, *tables = describe_all(job, pool, known, targets, progress, timings)
+    assert features is not None
     prior = with_prior("bayes", {}, known, known_features, progress)
-    choices, refused = _choose(specs, n, features, known_features, prior, job.seed, progress)
+    aims: dict[str, Any] = {}
+    if goals:
+        files = [(f, t) for f, t in zip(targets, tables, strict=True) if t is not None]
+        aims["goal"] = targets_of(goals, features, files, pool.config_type)
+    choices, refused = _choose(specs, n, features, known_features, prior, aims, job.seed, progress)
     if not choices:
         label, why = next(iter(refused.items()))
         raise SelectionError(f"none of {len(refused)} methods could choose; the first, {label}: {why}")
@@ -212,6 +229,7 @@ def _choose(
     features: Features,
     known: Features | None,
     prior: Mapping[str, Any],
+    aims: Mapping[str, Any],
     seed: int,
     progress: Progress,
 ) -> tuple[dict[str, Selection], dict[str, str]]:
@@ -230,6 +248,8 @@ def _choose(
         parameters = {**({"sensitivity": False} if once else {}), **spec.parameters}
         if spec.method == "bayes" and "precision" not in spec.parameters:
             parameters.update(prior)
+        if spec.parameters.get("score") == "goal":
+            parameters.update(aims)
         try:
             choices[spec.label] = select(
                 features, n, method=spec.method, known=known, seed=seed, progress=progress, **parameters
