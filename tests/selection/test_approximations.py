@@ -14,6 +14,7 @@ import pytest
 
 from aliquot import table as table_module
 from aliquot.errors import SelectionError
+from aliquot.features.opening import open_store, save_store
 from aliquot.selection import Bayes, Selection
 from aliquot.selection.approximation import opening, prior_of
 from aliquot.selection.request import Request
@@ -195,6 +196,17 @@ def test_parts_run_anywhere(pool_of) -> None:
             elsewhere = ask(selector, pool[10:], 8, pool[:10], executor=processes)
         assert elsewhere.index.tolist() == alone.index.tolist()
         assert elsewhere.notes == alone.notes
+
+
+def test_parts_of_a_store_run_anywhere(pool_of, tmp_path) -> None:
+    pool = pool_of("ragged blocks", n=120)
+    save_store(tmp_path / "store", pool, shard_rows=50)
+    stored, selector = open_store(tmp_path / "store"), TwoLevel(parts=20)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        elsewhere = ask(selector, stored[10:], 8, stored[:10], executor=processes)
+        whole = ask(selector, stored, 8, executor=processes)
+    assert elsewhere.index.tolist() == ask(selector, pool[10:], 8, pool[:10]).index.tolist()
+    assert whole.index.tolist() == ask(selector, pool, 8).index.tolist()
 
 
 def test_rows_that_are_no_array_are_read_where_they_are_used(pool_of) -> None:

@@ -86,6 +86,22 @@ def test_start_is_the_most_ordinary(pool_of) -> None:
     assert first == np.argmin(np.linalg.norm(x - x.mean(axis=0), axis=1))
 
 
+@pytest.mark.parametrize("m", [2, 9])
+def test_blocks_of_one_size_have_a_bound(m: int) -> None:
+    rng = np.random.default_rng(m)
+    rows = rng.normal(size=(40 * m, 6)) * np.repeat(rng.uniform(0.3, 3, 40), m)[:, None]
+    pool = Features.from_array(rows, offsets=np.arange(0, 40 * m + 1, m), kind="atom")
+    assert Covariance(Reference.of(pool), np.diff(pool.offsets), ridge=RIDGE).bound
+    picks = MaxEntropy().select(pool, 12, rng=np.random.default_rng(0)).index.tolist()
+    for k, pick in enumerate(picks):
+        values = {
+            c: covariance_entropy(rows_of(pool, [*picks[:k], c]), pool)
+            for c in range(40)
+            if c not in picks[:k]
+        }
+        assert values[pick] >= max(values.values()) - 1e-9
+
+
 @pytest.mark.parametrize("score", ["covariance", "neighbour"])
 def test_what_the_notes_say_is_the_entropy_of_the_set(pool: Features, score: str) -> None:
     answer = MaxEntropy(score=score).select(pool[6:], 12, known=pool[:6], rng=np.random.default_rng(0))

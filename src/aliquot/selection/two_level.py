@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,8 @@ class TwoLevel:
     ) -> Selection:
         """Choose ``n`` candidates; see :class:`aliquot.selection.Selector`. Deterministic: ``rng`` is not used.
 
-        Parts run in ``executor`` where one is given, else one after another.
+        Parts run in ``executor`` where one is given, else one after another; their rows are read here and sent there,
+        a few parts at a time.
 
         Examples
         --------
@@ -156,23 +157,19 @@ def _first_level(
 ) -> Iterator[Choice]:
     """The picks of each part, in the order of the parts; a few parts at a time are in memory."""
     waiting: deque[tuple[Indices, Future[Choice]]] = deque()
-    rows = cast(object, table.rows)  # a store only looks like an array; it travels as a path
-    whole = not isinstance(rows, np.ndarray)
-
     posterior.factor()  # once, and not by several threads at a time
 
     def collected() -> Choice:
         members, future = waiting.popleft()
         picks, gain, read = future.result()
-        return (picks if whole else members[picks]), gain, read
+        return members[picks], gain, read
 
     for number, members in enumerate(dealt):
-        job = (table, members) if whole else (table[members], None)
         if executor is None:
-            picks, gain, read = _choose(*job, posterior, n)
-            yield (picks if whole else members[picks]), gain, read
+            picks, gain, read = _choose(table[members], posterior, n)
+            yield members[picks], gain, read
         else:
-            waiting.append((members, executor.submit(_choose, *job, posterior, n)))
+            waiting.append((members, executor.submit(_choose, table[members], posterior, n)))
             if len(waiting) == _AHEAD:
                 yield collected()
         progress("parts", number + 1, len(dealt))
@@ -180,13 +177,9 @@ def _first_level(
         yield collected()
 
 
-def _choose(table: Features, members: Indices | None, posterior: Posterior, n: int) -> Choice:
+def _choose(part: Features, posterior: Posterior, n: int) -> Choice:
     """Greedy in one part: runs wherever the executor wants."""
-    allowed = np.ones(len(table), bool)
-    if members is not None:
-        allowed[:] = False
-        allowed[members] = True
-    trace = greedy(Entropy(posterior.copy()), table, min(n, int(allowed.sum())), allowed=allowed)
+    trace = greedy(Entropy(posterior.copy()), part, min(n, len(part)))
     return trace.index, trace.gain, trace.rows_read
 
 
