@@ -150,8 +150,10 @@ def _information(several: Several) -> str:
         "<p>What the first picks of each choice bring together, in the order in which they were chosen.</p>"
     ]
     if loose:
-        verb = "gives a set without an order" if len(loose) == 1 else "give sets without an order"
-        said.append(f"<p>{text(', '.join(loose))} {verb} of worth: only the end of the line counts.</p>")
+        said.append(
+            f"<p>The first picks of {text(', '.join(loose))} are not a choice of that size: only the end of the line"
+            " counts.</p>"
+        )
     most = int(np.argmax(several.found.total_information))
     rows = []
     for name, curve in zip(several.names, curves, strict=True):
