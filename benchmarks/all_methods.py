@@ -7,8 +7,9 @@ the folder ``ALIQUOT_DATA`` (``../shared/data`` where it exists).
 - *tungsten*: 200 of 9,691 structures, of which 64 % are one group, generalised stacking faults (Szlachta et al. 2014),
   and 222 repeat another exactly; nothing known.
 
-Every choice is a run of the command line of its own, seed 0; features come from the cache. Seconds are those of the
-choice alone, without reading, features and the extra runs that say how much a default matters; one run each. All
+Every choice is a run of the command line of its own, seed 0; features come from the cache, and Bayesian selection does not
+choose again to say how much its default prior matters. Seconds are those of the choice alone, without reading and
+features; one run each. Scores of forces choose from energy and force rows, all else from one row a structure. All
 choices are measured with the same posterior and distances (``aliquot.selection.comparison``), as ``aliquot compare``
 does.
 """
@@ -79,7 +80,8 @@ def tungsten(folder: Path) -> Pool:
 
 def chosen(label: str, case: Pool, features: str, folder: Path) -> Selection | str:
     """What ``aliquot select`` chose, or why it did not."""
-    command = [*ALIQUOT, "select", case.pool, "-n", case.n, "--method", label, "--features", features]
+    once = ("," if ":" in label else ":") + "sensitivity=false" if label.startswith("bayes") else ""
+    command = [*ALIQUOT, "select", case.pool, "-n", case.n, "--method", label + once, "--features", features]
     command += ["-o", folder / "selected.xyz", "--no-report", "--force", "--json"]
     command += [] if case.known is None else ["--known", case.known]
     try:
