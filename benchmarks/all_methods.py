@@ -7,8 +7,8 @@ the folder ``ALIQUOT_DATA`` (``../shared/data`` where it exists).
 - *tungsten*: 200 of 9,691 structures, of which 64 % are one group, generalised stacking faults (Szlachta et al. 2014),
   and 222 repeat another exactly; nothing known.
 
-Every choice is a run of the command line of its own, seed 0; features come from the cache, and Bayesian selection does not
-choose again to say how much its default prior matters. Seconds are those of the choice alone, without reading and
+Every choice is a run of the command line of its own, seed 0; features come from the cache, and Bayesian selection does
+not choose again to say how much its default prior matters. Seconds are those of the choice alone, without reading and
 features; one run each. Scores of forces choose from energy and force rows, all else from one row a structure. All
 choices are measured with the same posterior and distances (``aliquot.selection.comparison``), as ``aliquot compare``
 does.
