@@ -191,6 +191,15 @@ def test_nothing_is_overwritten_without_force(pool, held):
     assert Path(held).read_text() != "old"
 
 
+def test_a_store_has_nothing_to_show(pool):
+    made = run("featurize", pool, "-o", "store", "--features", "ace:degree=6,cutoff=4.0,order=2")
+    assert made.exit_code == 0, made.output
+    refused = run("compare", "store", "-n", 3, "--methods", "fps")
+    assert refused.exit_code == 2
+    assert "feature store" in refused.stderr
+    assert not Path("compare.html").exists()
+
+
 def test_too_many_and_other_nonsense(pool):
     assert "cannot select 13 of 12" in run("compare", pool, "-n", 13, "--methods", "fps", *QUICK).stderr
     assert "'.xyz'" in run("compare", pool, "-n", 3, "-o", "out.xyz", *QUICK).stderr

@@ -19,6 +19,7 @@ from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
 
 if TYPE_CHECKING:
+    from aliquot.cli.from_store import names_store
     from aliquot.cli.job import Job
     from aliquot.cli.method_spec import MethodSpec
     from aliquot.selection import Selection
@@ -91,6 +92,10 @@ def compare_command(
 
     if out.suffix != ".html":
         raise InputError(f"-o {out}: the page is written as .html; got the extension {out.suffix!r}")
+    if names_store(pool):
+        raise InputError(
+            f"{pool[0]} is a feature store, which has no structures to show; name their files instead"
+        )
     specs = parse_methods(methods or [EVERY])
     options.count(number, 10**9)  # refused before the long work
     job = Job(
