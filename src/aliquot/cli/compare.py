@@ -19,7 +19,6 @@ from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
 
 if TYPE_CHECKING:
-    from aliquot.cli.from_store import names_store
     from aliquot.cli.job import Job
     from aliquot.cli.method_spec import MethodSpec
     from aliquot.selection import Selection
@@ -86,6 +85,7 @@ def compare_command(
 
     A method that refuses is listed with its reason; the others are compared.
     """
+    from aliquot.cli.from_store import names_store
     from aliquot.cli.job import Job
     from aliquot.cli.method_spec import EVERY, parse_methods
     from aliquot.cli.outputs import Outputs
