@@ -19,7 +19,7 @@ the optimum it is at most.
 References
 ----------
 B. Mirzasoleiman, A. Karbasi, R. Sarkar and A. Krause, Adv. Neural Inf. Process. Syst. 26 (2013); J. Mach. Learn.
-Res. 17, 238 (2016)
+Res. 17, 238 (2016), arXiv:1411.0541
 R. Barbosa, A. Ene, H. L. Nguyen and J. Ward, Proc. Mach. Learn. Res. 37, 1236 (2015), arXiv:1502.02606
 """
 
@@ -49,7 +49,7 @@ from aliquot.table import Features
 __all__ = ["CATALOGUE", "TwoLevel"]
 
 _REFERENCES = (
-    "B. Mirzasoleiman, A. Karbasi, R. Sarkar and A. Krause, J. Mach. Learn. Res. 17, 238 (2016)",
+    "B. Mirzasoleiman, A. Karbasi, R. Sarkar and A. Krause, J. Mach. Learn. Res. 17, 238 (2016), arXiv:1411.0541",
     "R. Barbosa, A. Ene, H. L. Nguyen and J. Ward, Proc. Mach. Learn. Res. 37, 1236 (2015), arXiv:1502.02606",
 )
 
