@@ -1,17 +1,38 @@
-"""From labelled structures to what a fit needs of them."""
+"""From labelled structures to a potential."""
 
 from __future__ import annotations
 
-from aliquot.fitting.accumulate import QUANTITIES, accumulate, grams, labelled_rows
+from aliquot.fitting.accumulate import Compressed, Key, accumulate, grams, labelled_rows
+from aliquot.fitting.baseline import Baseline
+from aliquot.fitting.basis import candidate_basis
+from aliquot.fitting.errors import UNITS, Comparison, Error, compare, errors_of_path
 from aliquot.fitting.prior import LEAST_LABELS, prior_from_labels
 from aliquot.fitting.references import reference_energies
+from aliquot.fitting.splits import TEST, TRAIN, VALIDATION, folds_of_groups, split_at_random, split_by_column
+from aliquot.fitting.weights import QUANTITIES, Weights
 
 __all__ = [
     "LEAST_LABELS",
     "QUANTITIES",
+    "TEST",
+    "TRAIN",
+    "UNITS",
+    "VALIDATION",
+    "Baseline",
+    "Comparison",
+    "Compressed",
+    "Error",
+    "Key",
+    "Weights",
     "accumulate",
+    "candidate_basis",
+    "compare",
+    "errors_of_path",
+    "folds_of_groups",
     "grams",
     "labelled_rows",
     "prior_from_labels",
     "reference_energies",
+    "split_at_random",
+    "split_by_column",
 ]

@@ -1,39 +1,126 @@
-"""Rows of labelled structures, compressed as they come: one triangle per quantity and kind of structure.
+r"""Rows of labelled structures, compressed as they come: one triangle per part, quantity and kind of structure.
 
-Kept apart by quantity (energy, forces, virial) and by group (usually the config type), the triangles answer every
-later question about weights and errors without another pass over the structures: reweighting scales them,
-errors per group are residuals. Rows of a few structures are in memory at a time.
+Kept apart by part (training, validation, …), quantity (energy, forces, virial) and group (usually the config type),
+the triangles answer every later question about weights and errors without another pass over the structures:
+reweighting scales them, errors per group are residuals. Where so many triangles would not fit into the stated memory
+there is one per part, of rows that are weighted once and for all. Rows of a few structures are in memory at a time.
 
-Energy rows and targets are per √atom, as the fit weighs them: total energy less the reference energies and the
-repulsion, divided by √N; virials likewise by √N.
+Energy rows and targets are per √atom, as the fit weighs them: total energy less the baseline, divided by √N; virials
+likewise by √N.
+
+A group whose energies have an unknown offset :math:`\delta` per atom (another functional, say) has one column more,
+:math:`\sqrt N`, in front of the others. The first row of its triangle alone contains that column: without it, what is
+left is the least-squares problem with δ optimal for every c.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.ace.evaluator import AceEvaluator
 from aliquot.errors import InputError
+from aliquot.fitting.weights import Weights
 from aliquot.progress import Progress, silent
 from aliquot.solvers.triangle import Gram, Triangle
 from aliquot.structures.frames import Frames
 
-__all__ = ["QUANTITIES", "accumulate", "grams", "labelled_rows"]
+__all__ = ["Compressed", "Key", "Labelled", "accumulate", "each", "grams", "labelled_rows"]
 
 Array = NDArray[np.float64]
 Labelled = dict[str, tuple[Array, Array]]
 
-QUANTITIES: Final = ("energy", "forces", "virial")
+#: Subtracted from the labels of frame i: {quantity: values}.
+Baseline = Callable[[Frames, int], Mapping[str, Array]]
+
+#: Multiplies rows and targets of frame i, row by row; rows of factor 0 are left out: {quantity: factors}.
+Factors = Callable[[Frames, int], Mapping[str, Array]]
 
 #: Structures whose rows may wait for the factorisation.
 AHEAD: Final = 4
+
+#: Bytes that triangles may take.
+MEMORY: Final = 2_000_000_000
+
+ALL: Final = "all"
+
+
+class Key(NamedTuple):
+    """Which rows a triangle stands for."""
+
+    part: str
+    quantity: str
+    group: str
+
+
+@dataclass(frozen=True, eq=False)
+class Compressed:
+    """Triangles of rows that have passed.
+
+    Parameters
+    ----------
+    triangles : dict of Key to Triangle
+        Without weights; or, where ``weights`` is given, one per part of weighted rows.
+    weights : Weights or None
+        With which rows were weighted before they were compressed.
+    offsets : dict of Key to Triangle
+        Of energies with one unknown offset: its column is the first.
+    """
+
+    triangles: Mapping[Key, Triangle]
+    weights: Weights | None = None
+    offsets: Mapping[Key, Triangle] = field(default_factory=dict[Key, Triangle])
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the rows."""
+        one = next(iter(self.triangles.values()), None)
+        return one.n_columns if one is not None else next(iter(self.offsets.values())).n_columns - 1
+
+    def weighted(self, parts: Collection[str], weights: Weights) -> Triangle:
+        """One triangle of all weighted rows of these parts.
+
+        Raises
+        ------
+        InputError
+            If there are none, or rows were compressed with other weights.
+        """
+        if self.weights is not None and self.weights != weights:
+            raise InputError("rows were weighted before they were compressed; they cannot be weighted anew")
+        total = Triangle(self.n_columns)
+        n_rows = 0
+        for key, triangle in self.triangles.items():
+            w = 1.0 if self.weights is not None else weights.of(key.quantity, key.group)
+            if key.part in parts and w > 0:
+                _absorb(total, w * triangle.factor)
+                n_rows += triangle.n_rows
+        for key, triangle in self.offsets.items():
+            w = weights.of(key.quantity, key.group)
+            if key.part in parts and w > 0:
+                _absorb(total, w * triangle.factor[1:, 1:])
+                n_rows += triangle.n_rows - 1  # one energy tells the offset
+        if n_rows == 0:
+            raise InputError(
+                f"no weighted row in {', '.join(parts)}: there are no labels, or weights are zero"
+            )
+        total.n_rows = n_rows
+        return total
+
+    def offset(self, part: str, group: str, coefficients: Array) -> float:
+        """The energy per atom (eV) by which labels of a group lie above what coefficients predict."""
+        factor = self.offsets[Key(part, "energy", group)].factor
+        return float((factor[0, -1] - factor[0, 1:-1] @ coefficients) / factor[0, 0])
+
+
+def _absorb(total: Triangle, factor: Array) -> None:
+    total.absorb(factor[:, :-1], factor[:, -1])
 
 
 def labelled_rows(
@@ -41,7 +128,8 @@ def labelled_rows(
     frames: Frames,
     i: int,
     *,
-    baseline: Callable[[Frames, int], Labelled] | None = None,
+    baseline: Baseline | None = None,
+    factors: Factors | None = None,
 ) -> Labelled:
     """Rows and targets of one structure by quantity; only quantities that it is labelled with.
 
@@ -51,13 +139,20 @@ def labelled_rows(
     frames : Frames
     i : int
     baseline : callable, optional
-        ``baseline(frames, i)`` gives {quantity: (anything, values)} to subtract from the labels: reference
-        energies (eV, total), forces and virial of a repulsion.
+        ``baseline(frames, i)`` gives {quantity: values} to subtract from the labels, such as
+        :class:`~aliquot.fitting.Baseline`.
+    factors : callable, optional
+        ``factors(frames, i)`` gives {quantity: (m,) factors} of rows and targets; rows of factor 0 are left out.
 
     Returns
     -------
     dict of str to ((m, d) array, (m,) array)
         ``energy`` 1 row (eV/√atom), ``forces`` 3N rows (eV/Å), ``virial`` 6 rows (eV/√atom; xx, yy, zz, yz, xz, xy).
+
+    Raises
+    ------
+    InputError
+        If a label is not finite.
     """
     n = int(frames.sizes[i])
     atoms = slice(frames.offsets[i], frames.offsets[i + 1])
@@ -79,80 +174,146 @@ def labelled_rows(
             raise InputError(
                 f"{frames.ids_name(i)}: the {quantity} label is not finite; remove it or the frame"
             )
+    for quantity, factor in (factors(frames, i) if factors else {}).items():
+        if quantity in out:
+            some = factor > 0
+            row, target = out.pop(quantity)
+            if some.any():
+                out[quantity] = row[some] * factor[some, None], target[some] * factor[some]
     return out
 
 
-def _shift(baseline: Labelled, quantity: str, shape: tuple[int, ...]) -> Array:
-    return baseline[quantity][1].reshape(shape) if quantity in baseline else np.zeros(shape)
+def _shift(baseline: Mapping[str, Array], quantity: str, shape: tuple[int, ...]) -> Array:
+    return baseline[quantity].reshape(shape) if quantity in baseline else np.zeros(shape)
 
 
-def _in_order(
+def each(
     evaluator: AceEvaluator,
     frames: Frames,
-    baseline: Callable[[Frames, int], Labelled] | None,
-    threads: int | None,
-) -> Iterator[Labelled]:
+    which: Iterable[int] | None = None,
+    *,
+    baseline: Baseline | None = None,
+    factors: Factors | None = None,
+    threads: int | None = None,
+) -> Iterator[tuple[int, Labelled]]:
     """Labelled rows frame by frame, computed a few frames ahead in threads."""
-    waiting: deque[Future[Labelled]] = deque()
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        for i in range(len(frames)):
-            waiting.append(pool.submit(labelled_rows, evaluator, frames, i, baseline=baseline))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    waiting: deque[tuple[int, Future[Labelled]]] = deque()
+    workers = threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for i in range(len(frames)) if which is None else which:
+                make = pool.submit(labelled_rows, evaluator, frames, i, baseline=baseline, factors=factors)
+                waiting.append((i, make))
+                if len(waiting) > max(AHEAD, workers):
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
 
 
 def accumulate(
     evaluator: AceEvaluator,
     frames: Frames,
     *,
+    parts: Sequence[str] | NDArray[np.str_] | None = None,
     groups: Sequence[str] | NDArray[np.str_] | None = None,
-    baseline: Callable[[Frames, int], Labelled] | None = None,
+    offsets: Collection[str] = (),
+    weights: Weights | None = None,
+    baseline: Baseline | None = None,
+    factors: Factors | None = None,
+    memory: int = MEMORY,
     threads: int | None = None,
     progress: Progress = silent,
-) -> dict[tuple[str, str], Triangle]:
-    """One triangle per (quantity, group) of everything that the frames are labelled with.
+) -> Compressed:
+    """Compress everything that the frames are labelled with.
 
     Parameters
     ----------
     evaluator : AceEvaluator
     frames : Frames
+    parts : (n_frames,) sequence of str, optional
+        Training, validation, …; one part ``all`` by default.
     groups : (n_frames,) sequence of str, optional
         The config types by default.
-    baseline : callable, optional
+    offsets : collection of str
+        Groups whose energies are known up to a constant per atom.
+    weights : Weights, optional
+        Used where triangles do not fit into ``memory``.
+    baseline, factors : callable, optional
         See :func:`labelled_rows`.
+    memory : int
+        Bytes that triangles may take before rows are weighted and joined.
     threads : int, optional
     progress : callable
 
+    Raises
+    ------
+    InputError
+        If the memory is exceeded and no weights are given.
+
     Notes
     -----
-    Memory: a triangle of (d + 1)² doubles and a buffer of as many for every (quantity, group) that occurs, and
-    the rows of a few structures.
+    2 m d² flops for m rows. Memory: a triangle of (d + 1)² doubles and a buffer of as many for every key, and the rows
+    of a few structures.
     """
-    names = np.asarray(frames.config_type if groups is None else groups).astype(str)
-    if len(names) != len(frames):
-        raise InputError(f"{len(names)} groups for {len(frames)} frames")
-    out: dict[tuple[str, str], Triangle] = {}
-    for i, labelled in enumerate(_in_order(evaluator, frames, baseline, threads)):
+    part_of = _names(parts, frames, ALL)
+    group_of = _names(frames.config_type if groups is None else groups, frames, "")
+    d = evaluator.n_columns
+    several = len({key for i in range(len(frames)) for key in _keys(frames, i, part_of, group_of)})
+    needed = several * 16 * (d + 1) ** 2
+    joined = needed > memory
+    if joined and weights is None:
+        raise InputError(
+            f"{several} triangles of {d} columns take {needed / 1e9:.1f} GB, more than {memory / 1e9:.1f} GB; give"
+            " weights, so that rows can be joined, or more memory"
+        )
+    out: dict[Key, Triangle] = {}
+    shifted: dict[Key, Triangle] = {}
+    stream = each(evaluator, frames, baseline=baseline, factors=factors, threads=threads)
+    for count, (i, labelled) in enumerate(stream):
         for quantity, (rows, target) in labelled.items():
-            key = (quantity, str(names[i]))
-            if key not in out:
-                out[key] = Triangle(evaluator.n_columns)
-            out[key].absorb(rows, target)
-        progress("rows", i + 1, len(frames))
+            key = Key(str(part_of[i]), quantity, str(group_of[i]))
+            if quantity == "energy" and key.group in offsets:
+                column = np.full((len(rows), 1), np.sqrt(frames.sizes[i]))
+                shifted.setdefault(key, Triangle(d + 1)).absorb(np.hstack((column, rows)), target)
+                continue
+            if joined:
+                assert weights is not None
+                w = weights.of(quantity, key.group)
+                if w == 0:
+                    continue
+                key, rows, target = Key(key.part, ALL, ALL), w * rows, w * target
+            out.setdefault(key, Triangle(d)).absorb(rows, target)
+        progress("rows", count + 1, len(frames))
+    return Compressed(out, weights if joined else None, shifted)
+
+
+def _names(names: Any, frames: Frames, default: str) -> NDArray[np.str_]:
+    out = np.full(len(frames), default) if names is None else np.asarray(names).astype(str)
+    if len(out) != len(frames):
+        raise InputError(f"{len(out)} groups for {len(frames)} frames")
     return out
+
+
+def _keys(frames: Frames, i: int, part_of: NDArray[np.str_], group_of: NDArray[np.str_]) -> Iterator[Key]:
+    for quantity in ("energy", "forces", "virial"):
+        if getattr(frames, quantity).present[i]:
+            yield Key(str(part_of[i]), quantity, str(group_of[i]))
 
 
 def grams(
     evaluator: AceEvaluator,
     frames: Frames,
     *,
-    baseline: Callable[[Frames, int], Labelled] | None = None,
+    baseline: Baseline | None = None,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[dict[str, Gram]]:
     """The Gram matrices of each frame by quantity, frame by frame."""
-    for i, labelled in enumerate(_in_order(evaluator, frames, baseline, threads)):
+    for i, labelled in each(evaluator, frames, baseline=baseline, threads=threads):
         yield {quantity: Gram.of(rows, target) for quantity, (rows, target) in labelled.items()}
         progress("rows", i + 1, len(frames))
