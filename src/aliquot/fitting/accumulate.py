@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from aliquot.ace.evaluator import AceEvaluator
 from aliquot.errors import InputError
@@ -199,7 +200,8 @@ def each(
     """Labelled rows frame by frame, computed a few frames ahead in threads."""
     waiting: deque[tuple[int, Future[Labelled]]] = deque()
     workers = threads or os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
+    # the cores are busy with rows: threads of BLAS would only wait for one another
+    with ThreadPoolExecutor(workers) as pool, threadpool_limits(1, "blas"):
         try:
             for i in range(len(frames)) if which is None else which:
                 make = pool.submit(labelled_rows, evaluator, frames, i, baseline=baseline, factors=factors)
