@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from aliquot.solvers import ridge
 from aliquot.solvers.evidence import Evidence, best_prior
+from aliquot.solvers.path import Path, Point, Step
+from aliquot.solvers.problem import CostModel, LeastSquares
+from aliquot.solvers.protocol import Method, Solver
+from aliquot.solvers.ridge import Ridge
 from aliquot.solvers.triangle import Gram, Triangle
 
-__all__ = ["Evidence", "Gram", "Triangle", "best_prior"]
+__all__ = [
+    "SOLVERS",
+    "CostModel",
+    "Evidence",
+    "Gram",
+    "LeastSquares",
+    "Method",
+    "Path",
+    "Point",
+    "Ridge",
+    "Solver",
+    "Step",
+    "Triangle",
+    "best_prior",
+]
+
+#: Every solver by name.
+SOLVERS: Final[dict[str, Method]] = {
+    name: method for module in (ridge,) for name, method in module.CATALOGUE.items()
+}
