@@ -20,6 +20,7 @@ from aliquot.cli.featurize import featurize_command
 from aliquot.cli.inspect import inspect_command
 from aliquot.cli.merge import merge_command
 from aliquot.cli.methods import methods_command
+from aliquot.cli.props import props_command
 from aliquot.cli.screen import in_command_words, printable
 from aliquot.cli.select import select_command
 from aliquot.errors import AliquotError
@@ -64,6 +65,7 @@ app.command("inspect")(inspect_command)
 app.command("features")(features_command)
 app.command("featurize")(featurize_command)
 app.command("merge")(merge_command)
+app.command("props")(props_command)
 app.command("methods")(methods_command)
 app.command("demo")(demo_command)
 
