@@ -15,6 +15,7 @@ from aliquot.selection import (
     METHODS,
     Bayes,
     DPPMap,
+    KMedoids,
     MaxEntropy,
     Random,
     Selection,
@@ -52,6 +53,8 @@ SELECTORS = {
     "sketch to three": Sketch(dimension=3),
     "gaussian sketch": Sketch(projection="gaussian", dimension=3),
     "count sketch": Sketch(projection="count", dimension=3),
+    "kmedoids": KMedoids(),
+    "kmedoids by samples": KMedoids(exact=20, sample=8, draws=2),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

@@ -97,6 +97,11 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Each pick is the structure from which a linear model would learn most, as far as a projection of the features"
         " to fewer dimensions can tell.",
     ),
+    ("kmedoids", ""): (
+        "Medoids",
+        "The picks are those structures to which, or to a known one, the others lie nearest on average: each stands for"
+        " the structures around it. They are in the order of how much each brings among them.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",

@@ -22,6 +22,7 @@ from aliquot.selection import (
     dpp_map,
     entropy,
     fps,
+    kmedoids,
     msc,
     sieve,
     sketch,
@@ -35,6 +36,7 @@ from aliquot.selection.dpp import DPP, KDPP
 from aliquot.selection.dpp_map import DPPMap
 from aliquot.selection.entropy import MaxEntropy
 from aliquot.selection.fps import FPS
+from aliquot.selection.kmedoids import KMedoids
 from aliquot.selection.method import Method
 from aliquot.selection.msc import SetCover
 from aliquot.selection.protocol import Selector
@@ -55,6 +57,7 @@ __all__ = [
     "Constraints",
     "Cost",
     "DPPMap",
+    "KMedoids",
     "MaxEntropy",
     "Method",
     "Random",
@@ -75,7 +78,7 @@ __all__ = [
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         name: method
-        for module in (bayes, fps, dpp, dpp_map, uniform, entropy, msc, two_level, sieve, sketch)
+        for module in (bayes, fps, dpp, dpp_map, kmedoids, uniform, entropy, msc, two_level, sieve, sketch)
         for name, method in module.CATALOGUE.items()
     }
 )
