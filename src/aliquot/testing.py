@@ -45,7 +45,9 @@ class Problem:
         return selector.select(self.candidates, self.n, known=self.known, rng=np.random.default_rng(seed))
 
 
-def check_selector(selector: Selector, *, problems: Iterable[Problem] | None = None) -> None:
+def check_selector(
+    selector: Selector, *, problems: Iterable[Problem] | None = None, random_size: bool = False
+) -> None:
     """Check that a selector keeps the contract of :class:`aliquot.selection.Selector`.
 
     On every problem it must return exactly ``n`` different candidates with their own ids, leave its input
@@ -59,6 +61,9 @@ def check_selector(selector: Selector, *, problems: Iterable[Problem] | None = N
     selector : Selector
     problems : iterable of Problem, optional
         :func:`selection_problems` by default.
+    random_size : bool
+        Whether ``n`` is only the mean of how many are chosen, as for ``dpp``. All that are new must then be chosen
+        where ``n`` asks for as many, and only new ones where it asks for fewer.
 
     Raises
     ------
@@ -74,7 +79,7 @@ def check_selector(selector: Selector, *, problems: Iterable[Problem] | None = N
         before = problem.candidates.rows.copy()
         answer = problem.ask(selector)
         _demand(np.array_equal(before, problem.candidates.rows), problem, "its input must not be changed")
-        _check_answer(answer, problem)
+        _check_answer(answer, problem, random_size)
         _demand(_same(answer, problem.ask(selector)), problem, "the same seed must give the same answer")
         if answer.nested:
             _check_prefix(selector, problem, answer)
@@ -101,17 +106,20 @@ def _check_refusal(selector: Selector, problem: Problem) -> None:
     raise AssertionError(f"problem {problem.name!r}: must be refused, not answered with {len(answer)} picks")
 
 
-def _check_answer(answer: Selection, problem: Problem) -> None:
+def _check_answer(answer: Selection, problem: Problem, random_size: bool) -> None:
     pool, known, n = problem.candidates, problem.known, problem.n
     index = answer.index
+    taken = set() if known is None else set(known.ids.hash.tolist())
+    new = len(set(pool.ids.hash.tolist()) - taken)
+    if random_size and n < new:
+        n = len(index)
+        _demand(n <= new, problem, f"{n} of {new} new structures were chosen")
     _demand(len(index) == n, problem, f"{n} picks were asked for and {len(index)} given")
     _demand(len(np.unique(index)) == n, problem, "no candidate may be chosen twice")
     _demand(bool(np.all((index >= 0) & (index < len(pool)))), problem, "picks must be positions in the pool")
     _demand(np.array_equal(answer.ids.hash, pool.ids.hash[index]), problem, "ids must be those of the picks")
     _demand(answer.pool_size == len(pool), problem, "pool_size must be the size of the pool")
     _demand(answer.known_size == (0 if known is None else len(known)), problem, "known_size is wrong")
-    taken = set() if known is None else set(known.ids.hash.tolist())
-    new = len(set(pool.ids.hash.tolist()) - taken)
     fresh = [h for h in dict.fromkeys(answer.ids.hash.tolist()) if h not in taken]
     _demand(len(fresh) == min(n, new), problem, "new structures come before known and repeated ones")
     if answer.gain is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from aliquot.errors import SelectionError
 from aliquot.selection import (
+    DPP,
     FPS,
     KDPP,
     METHODS,
@@ -33,6 +34,9 @@ SELECTORS = {
     "bayes towards the pool": Bayes(score="goal"),
     "bayes of entropy and energy": Bayes(score="entropy + 0.5*energy"),
     "fps": FPS(),
+    "dpp": DPP(),
+    "dpp rbf": DPP(kernel="rbf"),
+    "dpp by Nyström": DPP(kernel="polynomial", exact=10, rank=8, ridge=1e-6),
     "kdpp": KDPP(),
     "kdpp cosine": KDPP(kernel="cosine"),
     "kdpp rbf": KDPP(kernel="rbf"),
@@ -64,7 +68,8 @@ PROBLEMS = {problem.name: problem for problem in selection_problems()}
 @pytest.mark.parametrize("selector", SELECTORS)
 def test_contract(selector: str, problem: str) -> None:
     plain = PROBLEMS["plain"]  # tells fixed methods from random ones
-    check_selector(SELECTORS[selector], problems=(plain, PROBLEMS[problem]))
+    one = SELECTORS[selector]
+    check_selector(one, problems=(plain, PROBLEMS[problem]), random_size=isinstance(one, DPP))
 
 
 def test_every_method_is_in_the_table() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from aliquot.errors import InputError, SelectionError
-from aliquot.information import likelihood as room
+from aliquot.information import spectrum as room
 from aliquot.information.kernel import Kernel
 from aliquot.information.likelihood import likelihood, nystrom
 from aliquot.selection import DPP, KDPP, select
@@ -192,18 +192,95 @@ def test_variable_size(kernel: str) -> None:
     spread = sum((len(s) - 2.5) ** 2 * p for s, p in exact.items())
     assert process.size_deviation == pytest.approx(np.sqrt(spread), abs=1e-8)
     rng = np.random.default_rng(2)
-    _agree(lambda: process.draw(rng=rng), exact)
+    _agree(lambda: process.draw(rng=rng)[0], exact)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "mean", "ridge"), [("linear", 2.5, 0.05), ("linear", 5.5, 2.0), ("rbf:length=1.5", 4.0, 0.05)]
+)
+def test_variable_size_with_a_ridge(kernel: str, mean: float, ridge: float) -> None:
+    """Below the rank, 4, and beyond it: the DPP of the regularised kernel, by all subsets of all sizes."""
+    L = likelihood(Features.from_array(_pool()), np.arange(N), kernel=Kernel.parse(kernel))
+    process = VariableSize.rescaled(L.spectrum, mean, ridge=ridge)
+    plain = process.scale * (KERNELS[kernel](_pool(), _pool()) + ridge * np.eye(N))
+    exact = _distribution(_determinants(plain), range(N + 1))
+    assert sum(len(s) * p for s, p in exact.items()) == pytest.approx(mean, abs=1e-9)
+    assert process.expected_size == pytest.approx(mean, abs=1e-9)
+    assert process.inclusion() == pytest.approx(_marginals(exact), abs=1e-9)
+    spread = sum((len(s) - mean) ** 2 * p for s, p in exact.items())
+    assert process.size_deviation == pytest.approx(np.sqrt(spread), abs=1e-8)
+    rng, sizes = np.random.default_rng(2), list[int]()
+
+    def draw() -> NDArray[np.int64]:
+        index, j = process.draw(rng=rng)
+        sizes.append(j)
+        return index
+
+    _agree(draw, exact)
+    assert np.mean(sizes) == pytest.approx(process.expected_from_kernel, abs=4 * np.std(sizes) / SAMPLES**0.5)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("kernel", ["polynomial:degree=3,offset=0.5,length=2", "rbf:length=1.5"])
+def test_k_dpp_by_nystrom_is_that_of_its_kernel(kernel: str, given: bool) -> None:
+    """Landmarks by the largest diagonal that is left, written out; then the determinants of what they span."""
+    known, rows, _ = _known()
+    known = replace(known, ids=Ids.numbered(2, "known"))
+    everything = np.vstack((rows, _pool()))
+    joint = KERNELS[kernel](everything, everything)
+    L = joint[2:, 2:]
+    if given:
+        L = L - joint[2:, :2] @ np.linalg.solve(joint[:2, :2] + 0.3 * np.eye(2), joint[:2, 2:])
+    landmarks, left = list[int](), L.copy()
+    for _ in range(4):
+        j = int(np.argmax(np.diag(left)))
+        landmarks.append(j)
+        left = left - np.outer(left[:, j], left[j]) / left[j, j]
+    exact = _distribution(_determinants(L - left), [3])
+    selector = KDPP(kernel=kernel, exact=5, rank=4, precision=0.3)
+    table = Features.from_array(_pool())
+    conditions = known if given else None
+    got = selector.inclusion(table, 3, known=conditions)
+    assert got == pytest.approx(_marginals(exact), abs=1e-8)
+    drawn = iter(selector.draws(table, 3, SAMPLES, known=conditions, rng=np.random.default_rng(6)))
+    _agree(lambda: next(drawn), exact)
 
 
 def test_select_draws_from_the_k_dpp() -> None:
     table = Features.from_array(_pool())
     exact = _distribution(_determinants(_pool() @ _pool().T), [3])
-    assert KDPP().inclusion(table, 3) == pytest.approx(_marginals(exact), abs=1e-10)
-    counts = np.zeros(N)
-    for seed in range(3_000):
-        counts[select(table, 3, method="kdpp", seed=seed).index] += 1
-    error = np.sqrt(3_000 * np.array(_marginals(exact)) * (1 - np.array(_marginals(exact))))
-    assert np.all(np.abs(counts - 3_000 * np.array(_marginals(exact))) < 4 * error)
+    drawn = iter(KDPP().draws(table, 3, SAMPLES, rng=np.random.default_rng(0)))
+    _agree(lambda: next(drawn), exact)
+    one = KDPP().draws(table, 3, 1, rng=np.random.default_rng(9))[0]
+    assert select(table, 3, method="kdpp", seed=9).index.tolist() == one.tolist()
+
+
+def test_select_draws_from_the_dpp() -> None:
+    """The size that is asked for is the mean one; sizes are those of the enumerated process."""
+    table = Features.from_array(_pool())
+    process = VariableSize.rescaled(likelihood(table, np.arange(N), kernel=Kernel()).spectrum, 3)
+    exact = _distribution(_determinants(process.scale * _pool() @ _pool().T), range(5))
+    assert DPP().inclusion(table, mean=3) == pytest.approx(_marginals(exact), abs=1e-9)
+    sizes = np.bincount([len(select(table, 3, method="dpp", seed=s)) for s in range(1_000)], minlength=5)
+    expected = np.array([sum(p for s, p in exact.items() if len(s) == k) for k in range(5)])
+    likely = expected > 0.01
+    assert (
+        chisquare(sizes[likely], expected[likely] / expected[likely].sum() * sizes[likely].sum()).pvalue
+        > 1e-3
+    )
+
+
+@pytest.mark.parametrize("n", [8, 20, 30])
+def test_what_is_drawn_uniformly_comes_from_the_rest(n: int) -> None:
+    """Beyond the rank, 2: everybody not drawn by the kernel has the same chance, at every number of them."""
+    x = np.random.default_rng(3).normal(size=(30, 2)) * np.linspace(0.2, 3, 30)[:, None]
+    table = Features.from_array(x)
+    drawn = KDPP().draws(table, n, SAMPLES // 5, rng=np.random.default_rng(1))
+    assert all(len(set(one)) == n for one in drawn.tolist())
+    mean = KDPP().inclusion(table, n) * len(drawn)
+    counts = np.bincount(drawn.ravel(), minlength=30)
+    error = np.sqrt(mean * (1 - mean / len(drawn))) + 1e-9
+    assert np.abs((counts - mean) / error).max() < 4.5
 
 
 def test_draws_across_tiles() -> None:
@@ -230,7 +307,7 @@ def test_rows_that_are_not_held_in_memory_give_the_same_draw(monkeypatch: pytest
     pool = Features.from_array(np.random.default_rng(0).normal(size=(300, 12)).astype(np.float32))
     known = pool[np.arange(20)]
     held = KDPP().select(pool, 10, known=known, rng=np.random.default_rng(1))
-    monkeypatch.setattr(room, "_HELD_BYTES", 0)
+    monkeypatch.setattr(room, "HELD_BYTES", 0)
     read = KDPP().select(pool, 10, known=known, rng=np.random.default_rng(1))
     assert held.index.tolist() == read.index.tolist()
 
@@ -241,7 +318,7 @@ def test_beyond_the_rank_the_answer_says_what_was_random() -> None:
     assert chosen.recipe["rank"] == 4
     assert (chosen.recipe["drawn_by_kernel"], chosen.recipe["drawn_uniformly"]) == (4, 6)
     assert any("4 of the 10 were drawn from it" in note and "6 uniformly" in note for note in chosen.notes)
-    with pytest.raises(SelectionError, match="10 candidates from a k-DPP of rank 4"):
+    with pytest.raises(SelectionError, match="rank 4 without a ridge cannot draw 10 candidates"):
         KDPP(ridge=0.0).select(pool, 10, rng=np.random.default_rng(0))
 
 
@@ -296,19 +373,23 @@ def test_the_answer_names_nystrom() -> None:
 
 def test_draws_of_variable_size() -> None:
     pool = Features.from_array(np.random.default_rng(0).normal(size=(200, 30)))
-    process = DPP(expected_size=12.0, kernel="cosine")
-    drawn = [process.draw(pool, rng=np.random.default_rng(seed)) for seed in range(40)]
+    process = DPP(kernel="cosine")
+    drawn = [process.select(pool, 12, rng=np.random.default_rng(seed)) for seed in range(40)]
     sizes = np.array([len(one) for one in drawn])
     assert len(set(sizes.tolist())) > 1
     assert abs(sizes.mean() - 12) < 4 * sizes.std() / np.sqrt(40)
     assert "12 ± " in drawn[0].stop
-    assert process.inclusion(pool).sum() == pytest.approx(12)
-    again = process.draw(pool, rng=np.random.default_rng(0))
+    assert process.inclusion(pool, mean=12.5).sum() == pytest.approx(12.5)
+    again = process.draw(pool, mean=12, rng=np.random.default_rng(0))
     assert again.index.tolist() == drawn[0].index.tolist()
-    with pytest.raises(SelectionError, match="rank 30 cannot have 30 candidates on average"):
-        DPP(expected_size=30).draw(pool, rng=np.random.default_rng(0))
-    with pytest.raises(SelectionError, match=r"exactly 5 candidates.*kdpp"):
-        process.select(pool, 5, rng=np.random.default_rng(0))
+    with pytest.raises(SelectionError, match=r"rank 30 without a ridge cannot draw 30 candidates"):
+        DPP(ridge=0.0).select(pool, 30, rng=np.random.default_rng(0))
+    with pytest.raises(SelectionError, match=r"above 0 and below 200, the number of new candidates; got 200"):
+        process.draw(pool, mean=200, rng=np.random.default_rng(0))
+    beyond = process.select(pool, 60, rng=np.random.default_rng(0))
+    assert beyond.recipe["drawn_by_kernel"] == 30
+    assert beyond.recipe["drawn_uniformly"] == len(beyond) - 30
+    assert len(process.select(pool, 200, rng=np.random.default_rng(0))) == 200
 
 
 def test_unscaled_dpp_keeps_the_scale_of_its_kernel() -> None:

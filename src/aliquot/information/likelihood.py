@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
+from aliquot.information import spectrum as _spectrum
 from aliquot.information.blocks import gather
 from aliquot.information.kernel import Kernel
 from aliquot.information.pivoted import pivoted_cholesky
@@ -38,7 +39,6 @@ __all__ = ["Likelihood", "likelihood", "nystrom"]
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
-_HELD_BYTES = 1 << 30  # rows of F are kept in memory up to this size, and computed again when needed beyond
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -161,7 +161,7 @@ def _short(
 ) -> Likelihood:
     """L = F Fᵀ; F is held where it is small enough."""
     p = rows(slice(0, 0)).shape[1]
-    if 8 * n * p <= _HELD_BYTES:
+    if 8 * n * p <= _spectrum.HELD_BYTES:
         held = np.vstack([np.zeros((0, p)), *(rows(tile) for tile in _tiles(n))])
         rows = held.__getitem__
 

@@ -3,8 +3,9 @@ r"""The eigenvalues of a kernel matrix over a pool, and any entry of any eigenve
 For a kernel that is an inner product of short rows, :math:`L = F F^\top` with F of shape (N, p), the eigenvalues
 are the squared singular values of F and the eigenvectors :math:`U = F W`, with :math:`W = V \Sigma^{-1}` of shape
 (p, r). F is reduced to a triangle by orthogonal transformations, tile by tile, so that nothing is squared and
-small eigenvalues keep their digits: 2 N p² flops, and no N × N matrix. For any other kernel the matrix itself is
-decomposed: about 9 N³ flops.
+small eigenvalues keep their digits: 2 N p² flops, and no N × N matrix. U is then computed once, 2 N p r flops, and
+held where it is small enough; of a larger one, entries are computed from F when they are asked for. For any other
+kernel the matrix itself is decomposed: about 9 N³ flops.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from aliquot.table import TILE_ROWS
 
-__all__ = ["Rows", "Spectrum"]
+__all__ = ["HELD_BYTES", "Rows", "Spectrum"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -29,6 +30,9 @@ Rows = Callable[[Any], Matrix]
 #: Singular values below this fraction of the largest are rounding in double precision: the eigenvectors of those
 #: kept are orthogonal to about 1e-5.
 SMALLEST = 1e-11
+
+#: Rows and eigenvectors of a pool are held in memory up to this size each, and computed when needed beyond.
+HELD_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +90,14 @@ class Spectrum:
         triangle = triangle_of(rows, n)
         _, s, vt = np.linalg.svd(triangle, full_matrices=False)
         keep = s > max(resolution * s.max(initial=0.0), floor)
-        return cls(np.square(s[keep]), n, rows, vt[keep].T / s[keep])
+        values, mixing = np.square(s[keep]), vt[keep].T / s[keep]
+        if 8 * n * len(values) > HELD_BYTES:
+            return cls(values, n, rows, mixing)
+        vectors = np.empty((n, len(values)))
+        for start in range(0, n, TILE_ROWS):
+            tile = slice(start, min(start + TILE_ROWS, n))
+            np.matmul(rows(tile), mixing, out=vectors[tile])
+        return cls(values, n, vectors.__getitem__, None)
 
     @classmethod
     def of_matrix(cls, L: Matrix, *, floor: float = 0.0) -> Spectrum:

@@ -52,6 +52,11 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Each pick is the structure that lies farthest, in feature space, from everything known or picked"
         " before.",
     ),
+    ("dpp", ""): (
+        "Draw of random size from a determinantal point process",
+        "Sets of structures of all sizes were drawn at random, each with a probability proportional to the squared"
+        " volume that its features span: alike structures seldom come together. The number asked for is the mean.",
+    ),
     ("kdpp", ""): (
         "Draw from a determinantal point process",
         "Sets of structures were drawn at random, each with a probability proportional to the squared volume that"

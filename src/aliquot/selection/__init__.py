@@ -22,6 +22,7 @@ from aliquot.selection import (
     dpp_map,
     entropy,
     fps,
+    kdpp,
     kmedoids,
     msc,
     sieve,
@@ -32,10 +33,11 @@ from aliquot.selection import (
 from aliquot.selection.bayes import Bayes
 from aliquot.selection.constraints import Constraints
 from aliquot.selection.cost import Cost
-from aliquot.selection.dpp import DPP, KDPP
+from aliquot.selection.dpp import DPP
 from aliquot.selection.dpp_map import DPPMap
 from aliquot.selection.entropy import MaxEntropy
 from aliquot.selection.fps import FPS
+from aliquot.selection.kdpp import KDPP
 from aliquot.selection.kmedoids import KMedoids
 from aliquot.selection.method import Method
 from aliquot.selection.msc import SetCover
@@ -78,7 +80,20 @@ __all__ = [
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         name: method
-        for module in (bayes, fps, dpp, dpp_map, kmedoids, uniform, entropy, msc, two_level, sieve, sketch)
+        for module in (
+            bayes,
+            fps,
+            dpp,
+            kdpp,
+            dpp_map,
+            kmedoids,
+            uniform,
+            entropy,
+            msc,
+            two_level,
+            sieve,
+            sketch,
+        )
         for name, method in module.CATALOGUE.items()
     }
 )

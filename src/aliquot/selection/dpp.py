@@ -1,18 +1,14 @@
-r"""Determinantal point processes: random subsets in which alike structures seldom come together.
+r"""DPP: random subsets of variable size in which alike structures seldom come together.
 
-.. math:: P(S) \propto \det L_S, \qquad L_{ij} = q_i\, k(x_i, x_j)\, q_j ,
+.. math:: P(S) = \frac{\det M_S}{\det(I + M)}, \qquad M = \alpha L, \qquad L_{ij} = q_i\, k(x_i, x_j)\, q_j ,
 
-the squared volume spanned by the chosen candidates in the space of the kernel k, times their squared qualities. Given
-known structures, k is the posterior kernel; see :mod:`aliquot.information.likelihood`.
+where the scale α decides the mean size, :math:`\sum_m \mu_m / (1 + \mu_m)` over the eigenvalues of M. It is set so
+that this is the number asked for. A draw is larger or smaller than that: its size is the sum of as many independent
+coin tosses as L has eigenvalues, so its variance is below its mean.
 
-- :class:`KDPP` (``kdpp``) draws exactly n. Beyond the rank r of L (at most the number of features for ``linear``
-  and ``cosine``) all determinants vanish; then L + εI takes the place of L, and the answer says how many of the n
-  were, in effect, plain random draws.
-- :class:`DPP` draws sets of variable size, of a stated mean. It cannot be asked for exactly n, and hence is not a
-  method of ``select``: a DPP told to have n elements *is* the k-DPP.
-- :class:`~aliquot.selection.DPPMap` (``dpp-map``) looks for the likeliest set.
-
-A draw is not nested: the first half of a draw of 100 is not a draw of 50.
+The mean must be below the rank of L. From there on L + εI takes the place of L, and the answer says how much of the
+draw was plain random. Kernel, quality and known structures are those of :class:`aliquot.selection.KDPP`, which draws
+exactly n.
 
 References
 ----------
@@ -32,43 +28,40 @@ from numpy.typing import ArrayLike, NDArray
 from aliquot.errors import SelectionError
 from aliquot.information.likelihood import Likelihood
 from aliquot.progress import Progress, silent
-from aliquot.selection.dpp_kernel import EXACT_LIMIT, NYSTROM_RANK, RIDGE, KernelChoice
-from aliquot.selection.dpp_sampling import FixedSize, VariableSize
+from aliquot.selection.dpp_draw import DOI, REFERENCES, Drawing
+from aliquot.selection.dpp_kernel import EXACT_LIMIT, NYSTROM_RANK, KernelChoice
+from aliquot.selection.dpp_sampling import VariableSize
 from aliquot.selection.method import Method
 from aliquot.selection.record import Selection
 from aliquot.selection.request import Request
 from aliquot.table import Features
 
-__all__ = ["CATALOGUE", "DPP", "KDPP"]
-
-Indices = NDArray[np.int64]
-
-_REFERENCES = (
-    "A. Kulesza and B. Taskar, Found. Trends Mach. Learn. 5, 123 (2012), doi:10.1561/2200000044",
-    "J. Zou and Y. Marzouk, arXiv:2603.22160",
-)
+__all__ = ["CATALOGUE", "DPP"]
 
 
 @dataclass(frozen=True)
-class KDPP:
-    """Draws exactly n candidates, with probability proportional to the determinant of their kernel matrix.
+class DPP:
+    """Draws a set whose mean size is n.
 
     Parameters
     ----------
     kernel : str
-        ``linear``, ``cosine``, ``cosine:exponent=2``, ``polynomial:degree=2,offset=1``, ``rbf:length=…``; see
-        :mod:`aliquot.information.kernel`.
+        ``linear``, ``cosine``, ``cosine:exponent=2``, ``polynomial:degree=2,offset=1,length=…`` or
+        ``rbf:length=…``; a length that is not given is that of the pool. See :mod:`aliquot.information.kernel`.
     quality : array_like, optional
-        q of each candidate of the pool, positive.
+        q of each candidate of the pool, positive: those of larger quality are drawn more often.
     precision : float, optional
-        Noise of conditioning on known structures; 0 for none. See :func:`aliquot.information.likelihood`.
+        Noise of the known structures, in the units of the kernel; 0 for none, possible while fewer are known than
+        the rank. By default 10⁻¹² of the largest eigenvalue of the pool's second moment (linear, cosine) or of the
+        mean of the kernel's diagonal.
     ridge : float, optional
-        ε as a fraction of the mean of the diagonal of L. By default 0 as far as the rank of L reaches, and
-        10⁻¹² beyond.
+        ε as a fraction of the mean of the diagonal of L. By default 0 while the mean size is below the rank of L,
+        and 10⁻¹² from there on.
     exact : int
-        Largest number of candidates for which kernels without short rows are decomposed exactly, N × N.
+        Largest number of candidates for which kernels other than ``linear`` and ``cosine`` are decomposed exactly,
+        N × N.
     rank : int
-        Rank of Nyström's approximation beyond that.
+        Rank of Nyström's approximation beyond that; above the mean size.
     """
 
     kernel: str = "linear"
@@ -96,202 +89,100 @@ class KDPP:
         rng: np.random.Generator,
         progress: Progress = silent,
     ) -> Selection:
-        """Draw ``n`` candidates; see :class:`aliquot.selection.Selector`.
+        """Draw ``n`` candidates *on average*; otherwise as :class:`aliquot.selection.Selector` says.
 
         Examples
         --------
         >>> import numpy as np
-        >>> pool = Features.from_array(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-        >>> 2 in KDPP().select(pool, 2, rng=np.random.default_rng(0)).index  # the others are alike
-        True
+        >>> pool = Features.from_array(np.random.default_rng(0).normal(size=(50, 8)))
+        >>> DPP().select(pool, 5, rng=np.random.default_rng(0)).stop
+        'a draw of variable size: 4 chosen where 5 ± 1.3 are expected'
         """
-        start = perf_counter()
         request = Request.check(candidates, n, known=known, cost=cost, groups=groups)
-        index, drawn, recipe, notes = [np.empty(0, np.int64)], 0, dict[str, Any](), tuple[str, ...]()
-        for phase, (k, mask) in enumerate(request.phases()):
-            members = np.flatnonzero(mask)
-            if phase or k == len(members) or not request.distinct.any():
-                index.append(rng.permutation(members)[:k])  # nothing to choose, or repetitions
-                continue
-            process, L = self._process(request, members, k)
-            some, drawn = process.draw(rng=rng, progress=progress)
-            index.append(members[some])
-            recipe, notes = _account(process, L, drawn)
-        progress("select", n, n)
-        return request.answer(
-            np.concatenate(index),
-            method="kdpp",
-            recipe={"method": "kdpp", **self._choice.recipe(), "drawn_by_kernel": drawn, **recipe},
-            nested=False,
-            timings={"select": perf_counter() - start},
-            references=_REFERENCES,
-            notes=notes,
-        )
-
-    def inclusion(
-        self, candidates: Features, n: int, *, known: Features | None = None
-    ) -> NDArray[np.float64]:
-        """Probability that each candidate is among the ``n`` drawn, (candidates,); they add up to n.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> pool = Features.from_array(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-        >>> KDPP().inclusion(pool, 2).round(12)
-        array([0.5, 0.5, 1. ])
-        """
-        request = Request.check(candidates, n, known=known)
-        probability = np.zeros(len(candidates))
-        for phase, (k, mask) in enumerate(request.phases()):
-            members = np.flatnonzero(mask)
-            if phase or k == len(members) or not request.distinct.any():
-                probability[members] = k / len(members)
-            else:
-                probability[members] = self._process(request, members, k)[0].inclusion()
-        return probability
-
-    def _process(self, request: Request, members: Indices, k: int) -> tuple[FixedSize, Likelihood]:
-        L = self._choice.likelihood(request.candidates, members, request.known, least=k)
-        r = L.spectrum.rank
-        ridge = self.ridge if self.ridge is not None else (RIDGE if k > r else 0.0)
-        if k > r and ridge == 0.0:
-            raise SelectionError(
-                f"cannot draw {k} candidates from a k-DPP of rank {r} without a ridge; lower n to {r}, give a positive"
-                " ridge, or a kernel of higher rank, such as rbf"
-            )
-        return FixedSize(L.spectrum, k, ridge=ridge * L.level), L
-
-
-def _account(process: FixedSize, L: Likelihood, drawn: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What a user must know about a draw: rank, ridge, and how much of it was plain random."""
-    k, r = process.k, L.spectrum.rank
-    recipe: dict[str, Any] = {
-        "kernel": str(L.kernel),
-        "rank": r,
-        "ridge": process.ridge,
-        "drawn_uniformly": k - drawn,
-    }
-    if L.precision is not None:
-        recipe["precision"] = L.precision
-    said = f"the kernel matrix of {L.n} new candidates has rank {r}"
-    if process.ridge:
-        mean = float(process.size_probability @ np.arange(len(process.size_probability)))
-        said += (
-            f"; with {process.ridge:.3g} added to its diagonal, {drawn} of the {k} were drawn from it"
-            f" ({mean:.4g} on average) and the last {k - drawn} uniformly at random from the rest"
-        )
-    return recipe, (*L.notes, said)
-
-
-@dataclass(frozen=True)
-class DPP:
-    """Draws a set of variable size. Parameters as for :class:`KDPP`; there is no ridge.
-
-    Parameters
-    ----------
-    expected_size : float, optional
-        L is multiplied by the factor that makes this the mean size; it must be below the rank of L. Without it, L
-        is used as it is, and its scale decides.
-    kernel, quality, precision, exact, rank
-        As for :class:`KDPP`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> pool = Features.from_array(np.random.default_rng(0).normal(size=(50, 8)))
-    >>> float(DPP(expected_size=5).inclusion(pool).sum().round(9))
-    5.0
-    """
-
-    expected_size: float | None = None
-    kernel: str = "linear"
-    quality: ArrayLike | None = None
-    precision: float | None = None
-    exact: int = EXACT_LIMIT
-    rank: int = NYSTROM_RANK
-
-    def __post_init__(self) -> None:
-        _ = self._choice
-        if self.expected_size is not None and not 0 < self.expected_size < np.inf:
-            raise SelectionError(f"the expected size must be positive and finite; got {self.expected_size}")
-
-    @property
-    def _choice(self) -> KernelChoice:
-        return KernelChoice(self.kernel, self.quality, self.precision, 0.0, self.exact, self.rank)
-
-    def select(self, candidates: Features, n: int, **_: Any) -> Selection:
-        """Refused: the size of a DPP is random.
-
-        Raises
-        ------
-        SelectionError
-        """
-        raise SelectionError(
-            f"a DPP has a random size, and cannot be asked for exactly {n} candidates; a DPP of fixed size is"
-            " the method kdpp, its likeliest set dpp-map, and DPP(expected_size=…).draw(…) draws a variable number"
-        )
+        return self._select(request, n, rng, progress)
 
     def draw(
         self,
         candidates: Features,
         *,
+        mean: float | None = None,
         known: Features | None = None,
         rng: np.random.Generator,
         progress: Progress = silent,
     ) -> Selection:
-        """Draw some of the new candidates; possibly none."""
+        """Draw some of the new candidates: ``mean`` of them on average, or as many as the scale of L makes."""
+        return self._select(Request.check(candidates, 0, known=known), mean, rng, progress)
+
+    def inclusion(
+        self, candidates: Features, *, mean: float | None = None, known: Features | None = None
+    ) -> NDArray[np.float64]:
+        """Probability that each candidate is in :meth:`draw`, (candidates,); they add up to the mean size.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> pool = Features.from_array(np.random.default_rng(0).normal(size=(50, 8)))
+        >>> float(DPP().inclusion(pool, mean=5).sum().round(9))
+        5.0
+        """
+        return self._drawing(Request.check(candidates, 0, known=known), mean).inclusion()
+
+    def _select(
+        self, request: Request, mean: float | None, rng: np.random.Generator, progress: Progress
+    ) -> Selection:
         start = perf_counter()
-        request = Request.check(candidates, 0, known=known)
-        members = np.flatnonzero(request.distinct)
-        process, L = self._process(request, members)
-        index = members[process.draw(rng=rng, progress=progress)]
-        mean, deviation = process.expected_size, process.size_deviation
-        recipe = {
-            "method": "dpp",
-            **self._choice.recipe(),
-            "kernel": str(L.kernel),
-            "scale": process.scale,
-            "expected_size": mean,
-        }
+        drawing = self._drawing(request, mean)
+        index, drawn = drawing.draw(rng=rng, progress=progress)
+        recipe, notes = drawing.account(len(index), drawn)
+        process = drawing.process
+        if isinstance(process, VariableSize):
+            recipe |= {"scale": process.scale, "expected_size": process.expected_size}
         answer = request.answer(
             index,
             method="dpp",
-            recipe=recipe,
+            recipe={"method": "dpp", **self._choice.recipe(), **recipe},
             nested=False,
-            timings={"draw": perf_counter() - start},
-            references=_REFERENCES,
-            notes=L.notes,
+            timings={"select": perf_counter() - start},
+            references=REFERENCES,
+            notes=notes,
         )
-        stop = f"a draw of variable size: {len(index)} chosen where {mean:.4g} ± {deviation:.2g} are expected"
+        if not isinstance(process, VariableSize):
+            return answer
+        expected = f"{process.expected_size:.4g} ± {process.size_deviation:.2g}"
+        stop = f"a draw of variable size: {len(index)} chosen where {expected} are expected"
         return replace(answer, stop=stop)
 
-    def inclusion(self, candidates: Features, *, known: Features | None = None) -> NDArray[np.float64]:
-        """Probability that each candidate is drawn, (candidates,); they add up to the expected size."""
-        request = Request.check(candidates, 0, known=known)
+    def _drawing(self, request: Request, mean: float | None) -> Drawing:
+        if request.n:
+            return Drawing.of(request, lambda members, k: self._process(request, members, k))
         members = np.flatnonzero(request.distinct)
-        probability = np.zeros(len(candidates))
-        probability[members] = self._process(request, members)[0].inclusion()
-        return probability
+        if not len(members) or mean == 0:
+            return Drawing(len(request.candidates))
+        return Drawing(len(request.candidates), members, *self._process(request, members, mean))
 
-    def _process(self, request: Request, members: Indices) -> tuple[VariableSize, Likelihood]:
-        least = 1 if self.expected_size is None else int(np.ceil(self.expected_size))
-        L = self._choice.likelihood(request.candidates, members, request.known, least=least)
-        if self.expected_size is None:
-            return VariableSize(L.spectrum), L
-        if self.expected_size >= L.spectrum.rank:
+    def _process(
+        self, request: Request, members: NDArray[np.int64], mean: float | None
+    ) -> tuple[VariableSize, Likelihood]:
+        if mean is not None and not 0 < mean < len(members):
             raise SelectionError(
-                f"a DPP whose kernel has rank {L.spectrum.rank} cannot have {self.expected_size:g} candidates on"
-                " average; lower expected_size, or take a kernel of higher rank, such as rbf"
+                f"the mean size must be above 0 and below {len(members)}, the number of new candidates; got {mean:g}"
             )
-        return VariableSize.rescaled(L.spectrum, self.expected_size), L
+        least = 1 if mean is None else int(mean) + 1
+        L = self._choice.likelihood(request.candidates, members, request.known, least=least)
+        if mean is None:
+            return VariableSize(L.spectrum, ridge=(self.ridge or 0.0) * L.level), L
+        # Of a mean as large as the rank all eigenvectors would have to be taken, always.
+        ridge = self._choice.ridge_for(L, mean, reach=L.spectrum.rank * (1.0 - 1e-9))
+        return VariableSize.rescaled(L.spectrum, mean, ridge=ridge), L
 
 
 CATALOGUE = {
-    "kdpp": Method(
-        KDPP,
-        "random and diverse: subsets drawn by the volume they span (k-DPP)",
-        "4 N d² flops, then n² (d + n) log n whatever N (linear, cosine); 9 N³ for other kernels up to N = 10,000",
-        "8 N d up to 1 GB + N d / 4 bytes; 16 N² for other kernels",
-        ("doi:10.1561/2200000044", "arXiv:2603.22160"),
+    "dpp": Method(
+        DPP,
+        "random, diverse and of random size: n on average (DPP)",
+        "4 N d² flops, then n² (d + n) log n whatever N (linear, cosine); 9 N³ for other kernels up to N = 10,000,"
+        " then 3 N r² for Nyström's rank r",
+        "16 N d, each half up to 1 GB; 40 N² for other kernels, 8 N (d + 3 r) beyond 10,000",
+        DOI,
     ),
 }

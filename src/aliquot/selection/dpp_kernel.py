@@ -50,6 +50,23 @@ class KernelChoice:
         """The kernel, its length perhaps not yet set."""
         return Kernel.parse(self.kernel)
 
+    def ridge_for(self, L: Likelihood, n: float, *, reach: float) -> float:
+        """ε for draws of ``n`` where L alone reaches up to ``reach``: as given, or the least that it takes.
+
+        Raises
+        ------
+        SelectionError
+            If a ridge is needed and 0 was asked for.
+        """
+        if self.ridge is None:
+            return RIDGE * L.level if n > reach else 0.0
+        if n > reach and self.ridge == 0.0:
+            raise SelectionError(
+                f"a kernel of rank {L.spectrum.rank} without a ridge cannot draw {n:g} candidates; ask for fewer, give"
+                " a positive ridge, or a kernel of higher rank, such as rbf"
+            )
+        return self.ridge * L.level
+
     def recipe(self) -> dict[str, Any]:
         """What was asked for, JSON-serialisable."""
         given = "none" if self.quality is None else "given"

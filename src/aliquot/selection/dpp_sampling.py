@@ -12,6 +12,11 @@ So S is drawn exactly by drawing T and then adding: T has j elements with probab
 :math:`e_j(\lambda)\, \varepsilon^{k-j} \binom{N-j}{k-j}`, the last factor being the number of S that contain T; given
 j, T is a j-DPP of L; the other k - j are uniform among the rest.
 
+**Variable size.** For the DPP of :math:`\alpha (L + \varepsilon I)` add up the same over all S that contain T: T is
+drawn from the DPP of :math:`\alpha L / (1 + \alpha\varepsilon)`, eigenvector m being taken with probability
+:math:`\alpha\lambda_m / (1 + \alpha(\lambda_m + \varepsilon))`, and every other candidate then joins by itself with
+probability :math:`\alpha\varepsilon / (1 + \alpha\varepsilon)`.
+
 **Projection process.** With the chosen eigenvectors as the columns of V, row i is next with probability
 proportional to the square of what is left of it beside the rows drawn before. That is never larger than
 :math:`|V_i|^2`, so: propose one of the k eigenvectors uniformly and a row by its squared entry in it, which is
@@ -104,7 +109,8 @@ class _Projection:
         inside = rows < self.spectrum.n
         rows = np.minimum(rows, self.spectrum.n - 1)
         squares = np.empty(rows.shape)
-        step = max(1, _ENTRIES // (_CHUNK * self._width))
+        mixing = self.spectrum.mixing
+        step = max(1, _ENTRIES // (_CHUNK * (1 if mixing is None else len(mixing))))
         for start in range(0, len(which), step):
             some = slice(start, start + step)
             squares[some] = np.square(self.spectrum.entries(rows[some], which[some]))
@@ -112,11 +118,6 @@ class _Projection:
         aim = rng.random(len(which)) * running[:, -1]
         place = np.minimum((running <= aim[:, None]).sum(axis=1), inside.sum(axis=1) - 1)
         return rows[np.arange(len(which)), place]
-
-    @property
-    def _width(self) -> int:
-        mixing = self.spectrum.mixing
-        return self.spectrum.rank if mixing is None else len(mixing)
 
 
 def _beside(basis: Matrix, v: Vector) -> Vector:
@@ -172,6 +173,11 @@ class FixedSize:
         ways = gammaln(left + 1) - gammaln(more + 1) - gammaln(left - more + 1)
         return more * np.log(self.ridge) + ways
 
+    @property
+    def expected_from_kernel(self) -> float:
+        """Mean of how many are drawn from L."""
+        return float(self.size_probability @ np.arange(len(self.size_probability)))
+
     def draw(self, *, rng: np.random.Generator, progress: Progress = silent) -> tuple[Indices, int]:
         """Candidates, (k,), and how many of them, the first j, were drawn from L; the others are uniform."""
         if self._projection is None:
@@ -179,10 +185,7 @@ class FixedSize:
         j = int(rng.choice(len(self.size_probability), p=self.size_probability))
         which = draw_set(self._table, self._log_values, j, rng=rng)
         index = self._projection.draw(which, rng=rng, progress=progress, total=self.k)
-        if j < self.k:
-            rest = np.delete(np.arange(self.spectrum.n), index)
-            index = np.concatenate((index, rng.permutation(rest)[: self.k - j]))
-        return index, j
+        return np.concatenate((index, _others(self.spectrum.n, index, self.k - j, rng))), j
 
     def inclusion(self) -> Vector:
         """Probability that each candidate is in S, (n,)."""
@@ -200,57 +203,91 @@ class FixedSize:
 
 
 class VariableSize:
-    r"""The DPP of αL: every set S has probability :math:`\det(\alpha L)_S / \det(I + \alpha L)`.
+    r"""The DPP of :math:`M = \alpha (L + \varepsilon I)`: every set S has probability :math:`\det M_S / \det(I + M)`.
 
     Parameters
     ----------
     spectrum : Spectrum
+        Of L.
     scale : float
         α; see :meth:`rescaled`.
+    ridge : float
+        ε.
+
+    Attributes
+    ----------
+    probability : (rank,) array
+        Of each eigenvector of L.
+    uniform : float
+        Probability with which any candidate that was not drawn from L joins by itself.
     """
 
-    def __init__(self, spectrum: Spectrum, *, scale: float = 1.0) -> None:
-        self.spectrum, self.scale = spectrum, scale
-        self.probability: Vector = 1.0 / (1.0 + 1.0 / (scale * spectrum.values))
+    def __init__(self, spectrum: Spectrum, *, scale: float = 1.0, ridge: float = 0.0) -> None:
+        self.spectrum, self.scale, self.ridge = spectrum, scale, ridge
+        self.probability: Vector = 1.0 / (1.0 + (1.0 / scale + ridge) / spectrum.values)
+        self.uniform = ridge / (1.0 / scale + ridge)
         self._projection: _Projection | None = None
 
     @classmethod
-    def rescaled(cls, spectrum: Spectrum, expected_size: float) -> VariableSize:
-        """With the α that makes the mean size, the sum of αλ / (1 + αλ), the given one; it must be below the rank."""
+    def rescaled(cls, spectrum: Spectrum, mean: float, *, ridge: float = 0.0) -> VariableSize:
+        """With the α that makes ``mean`` the mean size: the sum of μ / (1 + μ) over the eigenvalues μ of M.
+
+        The mean must be below the number of candidates, and below the rank where ``ridge`` is 0.
+        """
         from scipy.optimize import brentq
         from scipy.special import expit
 
-        logs = np.log(spectrum.values)
+        equal = spectrum.n - spectrum.rank if ridge else 0  # eigenvalues of L + εI that are ε
+        logs = np.log(np.concatenate((spectrum.values + ridge, [ridge] * min(1, equal))))
+        count = np.ones(len(logs))
+        count[spectrum.rank :] = equal
 
         def excess(shift: float) -> float:
-            return float(expit(logs + shift).sum()) - expected_size
+            return float(count @ expit(logs + shift)) - mean
 
         # All eigenvalues the largest, or all the smallest, bracket the answer.
-        middle = float(np.log(expected_size / (spectrum.rank - expected_size)))
+        middle = float(np.log(mean / (count.sum() - mean)))
         low, high = middle - float(logs.max()) - 1e-9, middle - float(logs.min()) + 1e-9
         shift: Any = brentq(excess, low, high, xtol=1e-13)
-        return cls(spectrum, scale=float(np.exp(float(shift))))
+        return cls(spectrum, scale=float(np.exp(float(shift))), ridge=ridge)
+
+    @property
+    def expected_from_kernel(self) -> float:
+        """Mean of how many are drawn from L."""
+        return float(self.probability.sum())
 
     @property
     def expected_size(self) -> float:
         """Mean of the size."""
-        return float(self.probability.sum())
+        drawn = self.expected_from_kernel
+        return drawn + (self.spectrum.n - drawn) * self.uniform
 
     @property
     def size_deviation(self) -> float:
-        """Standard deviation of the size."""
-        return float(np.sqrt(np.sum(self.probability * (1.0 - self.probability))))
+        """Standard deviation of the size: that of independent eigenvectors of L + εI."""
+        each = self.probability + (1.0 - self.probability) * self.uniform
+        equal = self.spectrum.n - self.spectrum.rank
+        return float(np.sqrt(each @ (1.0 - each) + equal * self.uniform * (1.0 - self.uniform)))
 
-    def draw(self, *, rng: np.random.Generator, progress: Progress = silent) -> Indices:
-        """Some candidates."""
+    def draw(self, *, rng: np.random.Generator, progress: Progress = silent) -> tuple[Indices, int]:
+        """Some candidates, and how many of them, the first j, were drawn from L; the others are uniform."""
         if self._projection is None:
             self._projection = _Projection(self.spectrum)
         which = np.flatnonzero(rng.random(self.spectrum.rank) < self.probability)
-        return self._projection.draw(which, rng=rng, progress=progress)
+        index, n = self._projection.draw(which, rng=rng, progress=progress), self.spectrum.n
+        more = int(rng.binomial(n - len(index), self.uniform))
+        return np.concatenate((index, _others(n, index, more, rng))), len(index)
 
     def inclusion(self) -> Vector:
-        """Probability that each candidate is in S, (n,): the diagonal of K = αL (I + αL)⁻¹."""
-        return _weighted_squares(self.spectrum, self.probability)
+        """Probability that each candidate is in S, (n,): the diagonal of K = M (I + M)⁻¹."""
+        return self.uniform + (1.0 - self.uniform) * _weighted_squares(self.spectrum, self.probability)
+
+
+def _others(n: int, index: Indices, more: int, rng: np.random.Generator) -> Indices:
+    """So many of the candidates that are not in ``index``, uniformly; O(k log k) whatever n."""
+    before = np.sort(index) - np.arange(len(index))  # how many others come before each of those drawn
+    place = rng.choice(n - len(index), size=more, replace=False)
+    return place + np.searchsorted(before, place, side="right")
 
 
 def _weighted_squares(spectrum: Spectrum, weight: Vector) -> Vector:
