@@ -11,11 +11,7 @@ import scipy.linalg
 from aliquot.errors import InputError
 from aliquot.solvers import SOLVERS, LeastSquares, Path, Ridge, Triangle
 
-
-def triangle_of(A: np.ndarray, y: np.ndarray) -> Triangle:
-    triangle = Triangle(A.shape[1])
-    triangle.absorb(A, y)
-    return triangle
+from .problems import triangle_of
 
 
 @pytest.fixture

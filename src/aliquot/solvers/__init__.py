@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from aliquot.solvers import ridge
+from aliquot.solvers import omp, ridge
+from aliquot.solvers.costs import SharedCost
 from aliquot.solvers.evidence import Evidence, best_prior
+from aliquot.solvers.omp import OMP
 from aliquot.solvers.path import Path, Point, Step
 from aliquot.solvers.problem import CostModel, LeastSquares
 from aliquot.solvers.protocol import Method, Solver
@@ -13,6 +15,7 @@ from aliquot.solvers.ridge import Ridge
 from aliquot.solvers.triangle import Gram, Triangle
 
 __all__ = [
+    "OMP",
     "SOLVERS",
     "CostModel",
     "Evidence",
@@ -22,6 +25,7 @@ __all__ = [
     "Path",
     "Point",
     "Ridge",
+    "SharedCost",
     "Solver",
     "Step",
     "Triangle",
@@ -30,5 +34,5 @@ __all__ = [
 
 #: Every solver by name.
 SOLVERS: Final[dict[str, Method]] = {
-    name: method for module in (ridge,) for name, method in module.CATALOGUE.items()
+    name: method for module in (ridge, omp) for name, method in module.CATALOGUE.items()
 }

@@ -28,9 +28,10 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
+from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.triangle import Triangle
 
-__all__ = ["Evidence", "best_prior"]
+__all__ = ["Evidence", "best_prior", "prior_of"]
 
 #: Range of λ that is searched, as fractions of the largest squared singular value.
 SPAN: Final = (1e-22, 1e2)
@@ -91,11 +92,20 @@ def best_prior(triangle: Triangle) -> Evidence:
     (0.1, 2, True)
     """
     factor, m = triangle.factor, triangle.n_rows
-    R, z, rho = factor[:-1, :-1], factor[:-1, -1], float(factor[-1, -1])
-    if m == 0 or not (z.any() or rho):
+    u, s, _ = np.linalg.svd(factor[:-1, :-1])
+    return _search(np.square(s), np.square(u.T @ factor[:-1, -1]), float(factor[-1, -1] ** 2), m)
+
+
+def prior_of(problem: LeastSquares) -> Evidence:
+    """The λ of the largest evidence in the scaled coordinates of a problem, one noise for all rows."""
+    u, s, _ = np.linalg.svd(problem.X)
+    return _search(np.square(s), np.square(u.T @ problem.b), problem.rest, problem.n_rows)
+
+
+def _search(squares: Array, b: Array, rest: float, m: int) -> Evidence:
+    """The best λ for squared singular values, squared rotated targets, ρ² and m rows."""
+    if m == 0 or not (b.any() or rest):
         raise InputError(f"{m} rows with nothing but zero targets say nothing about a prior")
-    u, s, _ = np.linalg.svd(R)
-    squares, b, rest = np.square(s), np.square(u.T @ z), rho**2
     largest = float(squares.max(initial=0.0)) or 1.0
 
     def noise(log_precision: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,10 +14,22 @@ from aliquot.solvers.path import Point
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.triangle import Triangle
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "Model"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Coefficients θ = γ c of the functions of a support, and what the solver knows of them; see :class:`Point`."""
+
+    theta: Array
+    support: Index
+    step: int = 0
+    penalty: float = 0.0
+    log_evidence: float | None = None
+    violation: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,52 +62,41 @@ class Judge:
 
     @cached_property
     def held_out(self) -> tuple[Array, Array, float, int] | None:
-        """Scaled validation triangle: X, b, ρ² and the number of rows."""
+        """Scaled validation triangle: X, b, ρ² and the number of rows; None without validation rows."""
         if self.validation is None:
             return None
         factor = self.validation.factor
         scaled = np.asfortranarray(factor[:-1, :-1] / self.problem.prior)
         return scaled, factor[:-1, -1].copy(), float(factor[-1, -1] ** 2), self.validation.n_rows
 
-    def validation_error(self, theta: Array, support: Index | None = None) -> float | None:
-        """Root-mean-square weighted error of the validation rows; None without any."""
-        if self.held_out is None:
-            return None
-        X, b, rest, n = self.held_out
-        wrong = _apply(X, theta, support) - b
-        return float(np.sqrt((wrong @ wrong + rest) / n))
-
-    def point(
-        self,
-        theta: Array,
-        support: Index | None = None,
-        *,
-        step: int = 0,
-        penalty: float = 0.0,
-        log_evidence: float | None = None,
-        violation: float | None = None,
-    ) -> Point:
-        """The point with coefficients θ of the functions of ``support`` (of all by default)."""
+    def points(self, models: Sequence[Model]) -> list[Point]:
+        """Points of several models; errors of all of them in two matrix products."""
+        if not models:
+            return []
         problem = self.problem
-        which = np.arange(problem.n_columns) if support is None else support.astype(np.int64)
-        return Point(
-            step=step,
-            penalty=float(penalty),
-            support=which.copy(),
-            values=problem.natural(theta, support),
-            training=problem.training_error(_apply(problem.X, theta, support) - problem.b),
-            validation=self.validation_error(theta, support),
-            log_evidence=log_evidence,
-            violation=violation,
-            cost=None if problem.costs is None else float(problem.costs.total(which)),
-        )
+        theta = np.zeros((problem.n_columns, len(models)), order="F")
+        for i, model in enumerate(models):
+            theta[model.support, i] = model.theta
+        training = _errors(problem.X, problem.b, problem.rest, problem.n_rows, theta)
+        validation = [None] * len(models) if self.held_out is None else _errors(*self.held_out, theta)
+        costs = problem.costs
+        return [
+            Point(
+                step=model.step,
+                penalty=float(model.penalty),
+                support=model.support.astype(np.int64),
+                values=model.theta / problem.prior[model.support],
+                training=training[i],
+                validation=validation[i],
+                log_evidence=model.log_evidence,
+                violation=model.violation,
+                cost=None if costs is None else float(costs.total(model.support)),
+            )
+            for i, model in enumerate(models)
+        ]
 
 
-def _apply(X: Array, theta: Array, support: Index | None) -> Array:
-    if support is None:
-        return X @ theta
-    if 3 * len(support) < X.shape[1]:  # copying the columns is cheaper than multiplying by zeros
-        return X[:, support] @ theta
-    full = np.zeros(X.shape[1])
-    full[support] = theta
-    return X @ full
+def _errors(X: Array, b: Array, rest: float, n_rows: int, theta: Array) -> list[float]:
+    """Root-mean-square errors of coefficients θ, (d, models)."""
+    wrong = X @ theta - b[:, None]
+    return np.sqrt((np.einsum("ij,ij->j", wrong, wrong) + rest) / n_rows).tolist()

@@ -158,14 +158,6 @@ class LeastSquares:
         """Squared residual ρ² that no coefficients remove."""
         return self._scaled[2]
 
-    def natural(self, theta: Array, support: Index | None = None) -> Array:
-        """Coefficients c = θ/γ of all functions, or of those of ``support``."""
-        return theta / (self.prior if support is None else self.prior[support])
-
-    def training_error(self, residual: Array) -> float:
-        """Root-mean-square weighted error of a model with X θ − b = ``residual``."""
-        return float(np.sqrt((residual @ residual + self.rest) / self.n_rows))
-
 
 def _positive(values: ArrayLike | None, d: int, name: str) -> Array:
     out = np.ones(d) if values is None else np.array(values, np.float64)

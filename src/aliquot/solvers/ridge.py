@@ -20,7 +20,7 @@ import numpy as np
 
 from aliquot.errors import InputError
 from aliquot.progress import Progress, silent
-from aliquot.solvers.judge import Judge
+from aliquot.solvers.judge import Judge, Model
 from aliquot.solvers.path import Path
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.protocol import Method
@@ -74,8 +74,9 @@ class Ridge:
         u, s, vt = np.linalg.svd(problem.X)
         rotated = u.T @ problem.b
         unit = 1.0 if self.absolute else float(s.max(initial=0.0)) ** 2 or 1.0
-        points = [
-            judge.point(vt.T @ (s / (s**2 + unit * p) * rotated), penalty=unit * p)
+        every = np.arange(problem.n_columns)
+        models = [
+            Model(vt.T @ (s / (s**2 + unit * p) * rotated), every, penalty=unit * p)
             for p in sorted(self.penalties, reverse=True)
         ]
         progress("solve", 1, 1)
@@ -84,7 +85,7 @@ class Ridge:
             asdict(self) | {"penalties": list(self.penalties)},
             problem.n_columns,
             problem.n_rows,
-            tuple(points),
+            tuple(judge.points(models)),
             stopped="all penalties are done",
             seconds=perf_counter() - start,
         )
