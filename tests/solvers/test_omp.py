@@ -106,8 +106,8 @@ def test_cheap_functions_come_first_where_functions_explain_alike() -> None:
     A, _ = well_conditioned(d=12)
     A[:, 6:] = 0.95 * A[:, :6] + 1e-3 * np.random.default_rng(1).normal(size=(300, 6))
     y = A[:, :6] @ np.arange(1.0, 7.0) + 0.1 * np.random.default_rng(2).normal(size=300)
-    uses = [[j] for j in range(6)] + [[0]] * 6  # the second half shares what function 0 needs
-    cost = SharedCost(uses, np.full(6, 50.0))
+    uses = [[j] for j in range(6)] + [[6]] * 6  # the second half shares what it needs
+    cost = SharedCost(uses, [50.0] * 6 + [20.0])
     plain = OMP(max_size=5).solve(triangle_of(A, y))
     frugal = OMP(max_size=5).solve(LeastSquares.of(triangle_of(A, y), costs=cost))
     assert frugal[-1].cost == cost.total(frugal[-1].support) < cost.total(plain[-1].support)
