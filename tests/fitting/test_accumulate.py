@@ -128,7 +128,7 @@ def test_an_unknown_offset_is_the_one_of_least_squares(copper, evaluator, memory
     delta = np.linalg.lstsq(one, e - E @ c, rcond=None)[0]
     least = np.sum((A @ c - y) ** 2) + np.sum((E @ c + one @ delta - e) ** 2)
     assert total.residual(c) == pytest.approx(least, rel=1e-9)
-    assert held.offset("all", "bulk", c) == pytest.approx(delta[0], rel=1e-9)
+    assert held.offset(["all"], "bulk", c) == pytest.approx(delta[0], rel=1e-9)
 
 
 def test_rows_of_factor_zero_are_left_out_and_others_scaled(copper, evaluator):

@@ -72,6 +72,9 @@ class AcePotential:
     repulsion : Repulsion, optional
     meta : dict
         Anything JSON-serialisable about where it comes from.
+    precision : (k, k) array, optional
+        Upper triangular U; UᵀU is the posterior precision of the k coefficients that are not zero, in the order of
+        the flattened array.
 
     Raises
     ------
@@ -89,6 +92,7 @@ class AcePotential:
     reference: Array
     repulsion: Repulsion | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    precision: Array | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.basis.elements), len(self.basis.functions))
@@ -98,6 +102,11 @@ class AcePotential:
             raise InputError(f"reference energies have shape {self.reference.shape}, expected {shape[:1]}")
         if not (np.all(np.isfinite(self.coefficients)) and np.all(np.isfinite(self.reference))):
             raise InputError("coefficients and reference energies must be finite")
+        k, U = int(np.count_nonzero(self.coefficients)), self.precision
+        if U is not None and (U.shape != (k, k) or not np.all(np.isfinite(U))):
+            raise InputError(
+                f"the precision has shape {U.shape}; finite numbers, ({k}, {k}), are needed for {k} coefficients"
+            )
         if self.basis.embedding is not None:
             raise InputError("a potential needs functions of their own for every element")
         if self.repulsion is not None and len(self.repulsion.height) != shape[0]:

@@ -1,8 +1,9 @@
 """How a potential becomes one file and comes back.
 
-A zip of ``potential.json`` (format, schema, basis, names of its functions, reference energies, repulsion, meta) and
-``coefficients.npy``. No pickle: nothing in the file is executed. What this version does not know it refuses, and
-the names say whether it makes the same functions in the same order as the version that wrote the file.
+A zip of ``potential.json`` (format, schema, basis, names of its functions, reference energies, repulsion, meta),
+``coefficients.npy``, and ``precision.npy`` where the potential keeps the precision of its coefficients. No pickle:
+nothing in the file is executed. What this version does not know it refuses, and the names say whether it makes the
+same functions in the same order as the version that wrote the file.
 """
 
 from __future__ import annotations
@@ -64,13 +65,20 @@ def write_potential(potential: AcePotential, path: Path, *, force: bool = False)
         text = json.dumps(header, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"meta must be made of plain JSON values: {error}") from error
-    numbers = io.BytesIO()
-    np.save(numbers, np.ascontiguousarray(potential.coefficients, np.float64), allow_pickle=False)
+    parts = {"potential.json": text.encode(), "coefficients.npy": _packed(potential.coefficients)}
+    if potential.precision is not None:
+        parts["precision.npy"] = _packed(potential.precision)
     try:
-        _write_whole(path, {"potential.json": text.encode(), "coefficients.npy": numbers.getvalue()})
+        _write_whole(path, parts)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     return path
+
+
+def _packed(array: NDArray[np.float64]) -> bytes:
+    numbers = io.BytesIO()
+    np.save(numbers, np.ascontiguousarray(array, np.float64), allow_pickle=False)
+    return numbers.getvalue()
 
 
 def _write_whole(path: Path, parts: dict[str, bytes]) -> None:
@@ -95,6 +103,7 @@ def read_potential(path: Path) -> AcePotential:
         with zipfile.ZipFile(path) as archive:
             header: dict[str, Any] = json.loads(archive.read("potential.json"))
             numbers = archive.read("coefficients.npy")
+            precision = archive.read("precision.npy") if "precision.npy" in archive.namelist() else None
         if header.get("format") != "aliquot-potential" or header.get("schema") != SCHEMA:
             raise InputError(
                 f"format {header.get('format')!r}, schema {header.get('schema')!r} is not known here; this version"
@@ -103,10 +112,11 @@ def read_potential(path: Path) -> AcePotential:
         repulsion = header["repulsion"]
         potential = AcePotential(
             basis=AceBasis.from_dict(header["basis"]),
-            coefficients=_coefficients(numbers),
+            coefficients=_unpacked(numbers),
             reference=np.array(header["reference"], np.float64),
             repulsion=None if repulsion is None else Repulsion.from_dict(repulsion),
             meta=dict(header["meta"]),
+            precision=None if precision is None else _unpacked(precision),
         )
         if list(potential.basis.names) != header["names"]:
             raise InputError(
@@ -118,8 +128,8 @@ def read_potential(path: Path) -> AcePotential:
     return potential
 
 
-def _coefficients(content: bytes) -> NDArray[np.float64]:
+def _unpacked(content: bytes) -> NDArray[np.float64]:
     array = np.load(io.BytesIO(content), allow_pickle=False)
     if array.dtype != np.float64:
-        raise InputError(f"coefficients are of type {array.dtype}, not float64")
+        raise InputError(f"numbers are of type {array.dtype}, not float64")
     return array

@@ -17,7 +17,7 @@ from aliquot.errors import InputError, SelectionError
 from aliquot.selection import METHODS, selector_named
 from aliquot.selection.score import SCORES
 
-__all__ = ["EVERY", "MethodSpec", "parse_method", "parse_methods"]
+__all__ = ["EVERY", "MethodSpec", "parameters_of", "parse_method", "parse_methods"]
 
 #: The word for all methods.
 EVERY: Final = "all"
@@ -94,7 +94,20 @@ def parse_method(text: str) -> MethodSpec:
     method, _, rest = (part.strip() for part in text.partition(":"))
     if method not in METHODS:
         raise SelectionError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
-    types = {f.name: str(f.type) for f in fields(METHODS[method].selector)}
+    parameters = parameters_of(METHODS[method].selector, text, rest)
+    selector_named(method, parameters)
+    return MethodSpec(text, method, parameters)
+
+
+def parameters_of(kind: type[Any], text: str, rest: str) -> dict[str, Any]:
+    """Values for the fields of a dataclass from ``KEY=VALUE,KEY=VALUE``; ``text`` is all that was written.
+
+    Raises
+    ------
+    InputError
+        If a piece is of another form, or a value of another type.
+    """
+    types = {f.name: str(f.type) for f in fields(kind)}
     given: dict[str, str] = {}
     for piece in rest.split(",") if rest else []:
         pair = _KEY_VALUE.fullmatch(piece)
@@ -105,9 +118,7 @@ def parse_method(text: str) -> MethodSpec:
             given[pair[1]] = pair[2].strip()
         else:
             raise InputError(f"{text!r}: {piece!r} is not KEY=VALUE, as in bayes:score=energy")
-    parameters = {key: _value(text, key, value, types.get(key, "str")) for key, value in given.items()}
-    selector_named(method, parameters)
-    return MethodSpec(text, method, parameters)
+    return {key: _value(text, key, value, types.get(key, "str")) for key, value in given.items()}
 
 
 def _value(text: str, key: str, value: str, kind: str) -> Any:

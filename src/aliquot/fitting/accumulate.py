@@ -114,10 +114,12 @@ class Compressed:
         total.n_rows = n_rows
         return total
 
-    def offset(self, part: str, group: str, coefficients: Array) -> float:
+    def offset(self, parts: Collection[str], group: str, coefficients: Array) -> float:
         """The energy per atom (eV) by which labels of a group lie above what coefficients predict."""
-        factor = self.offsets[Key(part, "energy", group)].factor
-        return float((factor[0, -1] - factor[0, 1:-1] @ coefficients) / factor[0, 0])
+        top = [t.factor[0] for key, t in self.offsets.items() if key.part in parts and key.group == group]
+        own = np.array([row[0] for row in top])
+        left = np.array([row[-1] - row[1:-1] @ coefficients for row in top])
+        return float(own @ left / (own @ own))
 
 
 def _absorb(total: Triangle, factor: Array) -> None:
