@@ -190,7 +190,7 @@ def test_silicon_shear_by_energies(silicon, stillinger_weber):
 
 
 def test_silicon_surfaces_and_vacancy(silicon):
-    """Ideal surfaces by counting bonds, each worth ε = 2.1683 eV; the vacancy has two shapes, the ideal one costs 4.34."""
+    """Ideal surfaces by counting bonds, each worth ε = 2.1683 eV; the vacancy has two shapes, one with ideal sites."""
     a, bond = silicon.lattice.a, 2.1683
     broken = {"(100)": (2, a**2 / 2), "(110)": (2, a**2 / np.sqrt(2)), "(111)": (1, a**2 * np.sqrt(3) / 4)}
     for face in silicon.surfaces:

@@ -70,6 +70,9 @@ def props_command(
     thickness: Annotated[float, typer.Option(help="Least thickness of slabs, Å.")] = 30.0,
     vacuum: Annotated[float, typer.Option(help="Vacuum between slabs, Å.")] = 15.0,
     fmax: Annotated[float, typer.Option(help="Relaxed when no force is larger, eV/Å.")] = 1e-3,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Steps of a relaxation before it counts as failed.")
+    ] = 500,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", show_default=False, help="Also write the record, .json.")
     ] = None,
@@ -104,6 +107,7 @@ def props_command(
                 thickness=thickness,
                 vacuum=vacuum,
                 fmax=fmax,
+                steps=steps,
                 progress=progress,
             )
         record = {"command": "props", "model": model, **found.to_dict()}

@@ -30,7 +30,7 @@ from aliquot.properties.lattice import Lattice, relax_cell
 __all__ = ["EquationOfState", "birch_murnaghan", "equation_of_state"]
 
 #: Volumes of the curve, over that at zero stress.
-VOLUMES: Final = np.linspace(0.94, 1.06, 13)
+VOLUMES: Final = np.linspace(0.96, 1.04, 9)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class EquationOfState:
 def equation_of_state(
     calculator: CountedCalculator, lattice: Lattice, *, progress: Progress = silent
 ) -> EquationOfState:
-    """Energies at 13 volumes within ±6 %, c/a and atoms relaxed at each where they are free, and the fit.
+    """Energies at 9 volumes within ±4 %, c/a and atoms relaxed at each where they are free, and the fit.
 
     Raises
     ------

@@ -107,11 +107,7 @@ def relax_lattice(
     """
     expected = expected_distance(elements) if start is None else start * prototype.nearest
     scale = expected / prototype.nearest  # lattice constant of the expected distance
-    energies = np.empty(len(SCAN))
-    for k, factor in enumerate(SCAN):
-        energies[k] = _evaluated(calculator, prototype, elements, scale * factor).get_potential_energy()
-        progress("lattice scan", k + 1, len(SCAN))
-    energies /= len(prototype.primitive(elements, scale))
+    energies = _scan(calculator, prototype, elements, scale, progress)
     here, notes = _choose(energies, expected, f"{''.join(elements)} {prototype.name}")
 
     def pressure(a: float) -> float:
@@ -135,7 +131,7 @@ def relax_lattice(
         notes = (*notes, "no cohesive energy: the calculator gives no energy for isolated atoms")
     c = float(np.linalg.norm(atoms.cell.array[2])) if prototype.system == "hexagonal" else None
     cohesion = None if alone is None else alone - energy
-    volume = atoms.get_volume() / len(atoms)
+    volume = float(atoms.get_volume()) / len(atoms)
     found = Lattice(
         prototype, tuple(elements), a, c, energy, cohesion, volume, nearest, expected, float(stress), atoms
     )
@@ -178,6 +174,28 @@ def _evaluated(
     atoms = prototype.primitive(elements, a)
     atoms.calc = calculator
     return atoms
+
+
+def _scan(
+    calculator: CountedCalculator,
+    prototype: Prototype,
+    elements: Sequence[str],
+    scale: float,
+    progress: Progress,
+) -> NDArray[np.float64]:
+    """Energies per atom at the distances of the scan; infinite where the calculator has no number."""
+    energies = np.full(len(SCAN), np.inf)
+    refused: InputError | None = None
+    for k, factor in enumerate(SCAN):
+        atoms = _evaluated(calculator, prototype, elements, scale * float(factor))
+        try:
+            energies[k] = atoms.get_potential_energy() / len(atoms)
+        except InputError as error:
+            refused = error
+        progress("lattice scan", k + 1, len(SCAN))
+    if refused is not None and np.isinf(energies).all():
+        raise refused
+    return energies
 
 
 def _choose(energies: NDArray[np.float64], expected: float, what: str) -> tuple[int, tuple[str, ...]]:

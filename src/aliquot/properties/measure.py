@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import numpy as np
 from ase.calculators.calculator import Calculator
@@ -16,10 +16,13 @@ from aliquot.properties.elastic import ElasticConstants, elastic_constants
 from aliquot.properties.equation_of_state import EquationOfState, equation_of_state
 from aliquot.properties.lattice import Lattice, relax_lattice
 from aliquot.properties.prototypes import find_prototype
+from aliquot.properties.slabs import check_miller
 from aliquot.properties.surfaces import Surface, surface_energy
 from aliquot.properties.vacancy import Vacancy, vacancy
 
 __all__ = ["QUANTITIES", "CrystalProperties", "Quantity", "crystal_properties"]
+
+_T = TypeVar("_T")
 
 Quantity = Literal["eos", "elastic", "vacancy", "surfaces"]
 
@@ -123,7 +126,7 @@ def crystal_properties(
     elements : sequence of str
         In the order of the prototype's sites.
     quantities : sequence of {"eos", "elastic", "vacancy", "surfaces"}
-        What to measure besides the lattice; the vacancy of a compound is left out and said so.
+        What to measure besides the lattice. What cannot be measured is None, and a note says why.
     surfaces : sequence of Miller indices, optional
         (100), (110) and (111) in cubic crystals, (001) and (100) in hexagonal ones.
     start : float, Å, optional
@@ -152,20 +155,27 @@ def crystal_properties(
     _check(
         quantities, {"images": images, "thickness": thickness, "vacuum": vacuum, "fmax": fmax}, steps, start
     )
-    counted = CountedCalculator(calculator)
-    lattice, notes = relax_lattice(counted, kind, elements, start=start, progress=progress)
-    eos = equation_of_state(counted, lattice, progress=progress) if "eos" in quantities else None
-    elastic = elastic_constants(counted, lattice, progress=progress) if "elastic" in quantities else None
-    relaxing: dict[str, Any] = {"fmax": fmax, "steps": steps, "progress": progress}
-    missing = None
-    if "vacancy" in quantities and len(elements) == 1:
-        missing = vacancy(counted, lattice, images=images, **relaxing)
-    elif "vacancy" in quantities:
-        notes = (*notes, "no vacancy: in a compound it is only defined with chemical potentials")
     wanted = tuple(surfaces or kind.surfaces) if "surfaces" in quantities else ()
-    faces = tuple(
-        surface_energy(counted, lattice, m, thickness=thickness, vacuum=vacuum, **relaxing) for m in wanted
-    )
+    for miller in wanted:
+        check_miller(miller)
+    counted = CountedCalculator(calculator)
+    lattice, found_notes = relax_lattice(counted, kind, elements, start=start, progress=progress)
+    notes = list(found_notes)
+
+    def attempt(name: str, measure: Callable[..., _T], *given: Any, **settings: Any) -> _T | None:
+        try:
+            return measure(counted, lattice, *given, progress=progress, **settings)
+        except InputError as error:
+            notes.append(f"no {name}: {error}")
+            return None
+
+    eos = attempt("equation of state", equation_of_state) if "eos" in quantities else None
+    elastic = attempt("elastic constants", elastic_constants) if "elastic" in quantities else None
+    relaxing = {"fmax": fmax, "steps": steps}
+    missing = attempt("vacancy", vacancy, images=images, **relaxing) if "vacancy" in quantities else None
+    slabs = {"thickness": thickness, "vacuum": vacuum, **relaxing}
+    tried = [attempt(f"surface {m}", surface_energy, m, **slabs) for m in wanted]
+    faces = tuple(face for face in tried if face is not None)
     return CrystalProperties(
         lattice=lattice,
         eos=eos,
@@ -213,7 +223,7 @@ def _doubts(
         if abs(apart) > 0.03:
             notes.append(
                 f"the bulk moduli of the energies ({eos.bulk_modulus:.1f} GPa) and of the stresses"
-                f" ({elastic.bulk_modulus:.1f} GPa) differ by {apart:+.0%}: energies are not smooth over ±6 % of volume"
+                f" ({elastic.bulk_modulus:.1f} GPa) differ by {apart:+.0%}: energies are not smooth over ±4 % of volume"
             )
     if missing is not None and missing.problem:
         notes.append(f"no vacancy: {missing.problem}")
@@ -222,6 +232,11 @@ def _doubts(
             f"the vacancy changed by {missing.change:+.3f} eV with the larger supercell; take a larger one still"
         )
     notes += [f"no relaxed surface {s.name}: {s.problem}" for s in faces if s.problem]
+    notes += [
+        f"surface {s.name}: the slab ends in different elements below and above; the energy is the mean of both sides"
+        for s in faces
+        if s.sides_differ
+    ]
     notes += [
         f"surface {s.name} has a negative energy" for s in faces if s.energy is not None and s.energy < 0
     ]

@@ -85,12 +85,16 @@ def relax(
         taken += run.nsteps
         if arrived:
             break
+    progress(stage, taken, taken)
     force, closest = largest_force(moving), shortest_distance(moving, nearest)
     problem = ""
     if closest < TOO_CLOSE * nearest:
         problem = f"atoms fell to {closest:.3g} Å of each other ({nearest:.3g} Å in the crystal)"
     elif not force <= fmax:
-        problem = f"the largest force is still {force:.3g} eV/Å after {taken} steps (wanted {fmax:g})"
+        problem = (
+            f"the largest force is still {force:.3g} eV/Å after {taken} steps (wanted {fmax:g});"
+            " allow more steps or larger forces"
+        )
     return Relaxation(moving, moving.get_potential_energy(), force, taken, problem)
 
 

@@ -8,8 +8,10 @@ many ways to cut, and all slabs have the composition of the crystal.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations, product
 from math import gcd
+from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -17,12 +19,15 @@ from numpy.typing import NDArray
 
 from aliquot.errors import InputError
 
-__all__ = ["cuts", "slab", "surface_cell"]
+__all__ = ["SAME_HEIGHT", "check_miller", "cuts", "slab", "surface_cell"]
 
 Miller = tuple[int, int, int]
 
+#: Largest Miller index: slabs of higher ones are steps rather than surfaces.
+HIGHEST: Final = 9
+
 #: Atoms whose heights differ by less than this (Å) are one plane.
-SAME_HEIGHT: float = 1e-3
+SAME_HEIGHT: Final = 1e-3
 
 
 def surface_cell(primitive: Atoms, conventional: Atoms, miller: Miller) -> Atoms:
@@ -44,11 +49,7 @@ def surface_cell(primitive: Atoms, conventional: Atoms, miller: Miller) -> Atoms
     InputError
         If the indices are all zero or too high.
     """
-    h, k, l = miller
-    if miller == (0, 0, 0):
-        raise InputError("(000) is no surface; give Miller indices such as 100 or 1,-1,0")
-    if max(map(abs, miller)) > 9:
-        raise InputError(f"Miller indices up to 9 are understood; got {h},{k},{l}")
+    check_miller(miller)
     normal = np.linalg.inv(conventional.cell.array) @ np.array(miller, float)
     plane = _smallest_integers(primitive.cell.array @ normal)
     span = range(-max(2, *map(abs, plane)), max(2, *map(abs, plane)) + 1)
@@ -67,7 +68,21 @@ def surface_cell(primitive: Atoms, conventional: Atoms, miller: Miller) -> Atoms
     return _oriented(primitive, np.array([first, second, up]))
 
 
-def _by_length(vectors: list[NDArray[np.int64]]):
+def check_miller(miller: Miller) -> None:
+    """Refuse indices that are no surface.
+
+    Raises
+    ------
+    InputError
+        If they are all zero or too high.
+    """
+    if miller == (0, 0, 0):
+        raise InputError("(000) is no surface; give Miller indices such as 100 or 1,-1,0")
+    if max(map(abs, miller)) > HIGHEST:
+        raise InputError(f"Miller indices up to {HIGHEST} are understood; got {','.join(map(str, miller))}")
+
+
+def _by_length(vectors: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pairs, those of short vectors first (the list is sorted by length)."""
     return (
         (vectors[i], vectors[j]) for j, i in sorted((j, i) for i, j in combinations(range(len(vectors)), 2))

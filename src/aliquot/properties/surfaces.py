@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from ase import units
+from ase import Atoms, units
 
 from aliquot.progress import Progress, silent
 from aliquot.properties.calculators import CountedCalculator
 from aliquot.properties.lattice import Lattice
 from aliquot.properties.relaxation import relax
-from aliquot.properties.slabs import cuts, slab, surface_cell
+from aliquot.properties.slabs import SAME_HEIGHT, cuts, slab, surface_cell
 
 __all__ = ["Surface", "surface_energy"]
 
@@ -39,6 +39,9 @@ class Surface:
         Atoms where they are in the crystal.
     cuts : int
         Heights at which the crystal can be cut; that of lowest unrelaxed energy is this one.
+    sides_differ : bool
+        Whether the slab ends in other elements below than above (compounds): the energy is then the mean of two
+        surfaces.
     n_atoms : int
         Of the slab.
     area : float, Å²
@@ -56,6 +59,7 @@ class Surface:
     energy: float | None
     unrelaxed_energy: float
     cuts: int
+    sides_differ: bool
     n_atoms: int
     area: float
     thickness: float
@@ -116,6 +120,7 @@ def surface_energy(
         energy=None if end.problem else (end.energy - bulk) / (2 * area) * J_PER_M2,
         unrelaxed_energy=(energies[best] - bulk) / (2 * area) * J_PER_M2,
         cuts=len(heights),
+        sides_differ=_sides_differ(start),
         n_atoms=len(start),
         area=area,
         thickness=thick,
@@ -124,3 +129,10 @@ def surface_energy(
         steps=end.steps,
         problem=end.problem,
     )
+
+
+def _sides_differ(atoms: Atoms) -> bool:
+    """Whether the lowest plane of atoms is of other elements than the highest."""
+    z = atoms.positions[:, 2]
+    low, high = (set(atoms.numbers[np.abs(z - end) < SAME_HEIGHT]) for end in (z.min(), z.max()))
+    return low != high

@@ -119,8 +119,8 @@ def vacancy(
     """
     if len(lattice.elements) > 1:
         raise InputError(
-            f"the vacancies of {''.join(lattice.elements)} cost what the reservoir pays for the atom; they are only"
-            " defined with chemical potentials, for which there is no place here"
+            f"what a vacancy of {''.join(lattice.elements)} costs depends on where the atom goes: in compounds it is"
+            " defined only with chemical potentials"
         )
     cell = lattice.conventional
     large, small = repeats(cell, images), repeats(cell, SMALLER * images)
