@@ -199,9 +199,8 @@ def _fasterpam(B: Clipped, picks: Indices) -> Indices:
 
 def _clipped(x: Matrix, cap: Vector) -> Clipped:
     """B[j, i] = min(D_ij, d_i)."""
-    x = x - x.mean(axis=0)
     B = np.empty((len(x), len(x)), np.float64 if len(x) <= _DOUBLE else np.float32)
-    pairwise(x, x, out=B)
+    pairwise(x, out=B)
     np.fill_diagonal(B, 0.0)
     return np.minimum(B, cap.astype(B.dtype), out=B)
 

@@ -4,12 +4,18 @@ The point of a candidate of several rows is the mean of its observable rows (its
 where it has none). Noise weights play no part.
 """
 
+# pyright: reportMissingTypeStubs=false
+# (threadpoolctl brings no types)
+
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from aliquot.information import Distance, gather
 from aliquot.table import Features
@@ -67,28 +73,39 @@ def distance_to(table: Features, members: Indices, others: Features | None) -> V
     return found
 
 
-def pairwise(x: Matrix, y: Matrix, *, out: NDArray[Any]) -> None:
-    r"""Euclidean distances of all x to all y, into ``out``.
+def pairwise(x: Matrix, *, out: NDArray[Any]) -> None:
+    r"""Euclidean distances of all points to each other, into ``out``.
 
-    By :math:`|x|^2 - 2 x\cdot y + |y|^2`; where that cancels to less than a millionth of the norms, from differences.
-    2 m n d flops. Origins should be near the points.
+    By :math:`|x|^2 - 2 x\cdot y + |y|^2`, from their mean; where that cancels to less than a millionth of the norms,
+    from differences. N² d flops: half of the pairs are those of the other half.
 
     Examples
     --------
-    >>> pairwise(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1e-9]]), out=(d := np.empty((1, 2))))
-    >>> d
-    array([[5.e+00, 1.e-09]])
+    >>> pairwise(np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0 + 1e-9]]), out=(d := np.empty((3, 3))))
+    >>> d.round(12)
+    array([[0.e+00, 5.e+00, 5.e+00], [5.e+00, 0.e+00, 1.e-09], [5.e+00, 1.e-09, 0.e+00]])
     """
-    its: Vector = np.einsum("ij,ij->i", y, y)
-    for start in range(0, len(x), _TILE):
-        part = x[start : start + _TILE]
-        own: Vector = np.einsum("ij,ij->i", part, part)
-        norms = own[:, None] + its
-        squares: Matrix = part @ y.T
-        squares *= -2.0
-        squares += norms
-        i, j = np.nonzero(squares <= _NEAR * norms)
-        for some in range(0, len(i), _TILE):
-            a, b = i[some : some + _TILE], j[some : some + _TILE]
-            squares[a, b] = np.square(part[a] - y[b]).sum(axis=1)
-        np.sqrt(squares, out=out[start : start + _TILE], casting="same_kind")
+    x = x - x.mean(axis=0)
+    squares: Vector = np.einsum("ij,ij->i", x, x)
+    tiles = [slice(start, start + _TILE) for start in range(0, len(x), _TILE)]
+
+    def strip(k: int) -> None:
+        """Distances of a tile to itself and to those before it."""
+        a = tiles[k]
+        left = -2.0 * x[a]
+        for b in tiles[: k + 1]:
+            norms = squares[a, None] + squares[b]
+            panel: Matrix = left @ x[b].T
+            panel += norms
+            norms *= _NEAR
+            i, j = np.nonzero(panel <= norms)
+            for some in range(0, len(i), _TILE):
+                p, q = i[some : some + _TILE], j[some : some + _TILE]
+                panel[p, q] = np.square(x[a][p] - x[b][q]).sum(axis=1)
+            np.sqrt(panel, out=panel)
+            out[a, b] = panel
+            out[b, a] = panel.T
+
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(strip, reversed(range(len(tiles)))):  # the longest first
+            pass
