@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from aliquot.errors import SelectionError
 from aliquot.information.kernel import Kernel
 from aliquot.information.likelihood import likelihood
-from aliquot.selection import Bayes, DPPMap, Selection
-from aliquot.selection.dpp_map import _Exchanges
+from aliquot.selection import Bayes, Constraints, Cost, DPPMap, Selection, select
+from aliquot.selection.dpp_exchange import Exchanges
 from aliquot.table import Features, Ids
 
 Matrix = NDArray[np.float64]
@@ -72,14 +72,14 @@ def test_long_runs_of_exchanges_stay_exact() -> None:
     x = np.random.default_rng(1).normal(size=(300, 12))
     M, epsilon = _regularised(x, "linear", 0.01)
     L = likelihood(Features.from_array(x), np.arange(300), kernel=Kernel())
-    state = _Exchanges(L, np.argsort(np.square(x).sum(axis=1))[:40], epsilon, np.arange(300))
+    state = Exchanges(L, np.argsort(np.square(x).sum(axis=1))[:40], epsilon, np.arange(300))
     made, before = 0, _log_det(M, state.picks)
     while state.improve():
         made, after = made + 1, _log_det(M, state.picks)
         assert after > before + 0.9e-3
         before = after
     assert made > 30
-    fresh = _Exchanges(L, state.picks, epsilon, np.arange(300))
+    fresh = Exchanges(L, state.picks, epsilon, np.arange(300))
     assert pytest.approx(np.linalg.inv(M[np.ix_(state.picks, state.picks)]), rel=1e-6, abs=1e-6) == fresh.B
     for now, anew in ((state.A, fresh.A), (state.B, fresh.B), (state.h, fresh.h)):
         assert now == pytest.approx(anew, rel=1e-7, abs=1e-7)
@@ -119,6 +119,72 @@ def test_beyond_the_rank() -> None:
 def test_quality_tips_the_balance() -> None:
     x, q = np.eye(4), np.array([1.0, 3.0, 2.0, 1.0])
     assert _choose(x, 2, quality=q).index.tolist() == [1, 2]
+
+
+def _naive(
+    M: Matrix, epsilon: float, cost: NDArray[np.float64], budget: float, *, per_cost: bool
+) -> list[int]:
+    """Every affordable candidate at every pick, by determinants."""
+    picks, reached = list[int](), 0.0
+    while True:
+        left = [i for i in range(len(M)) if i not in picks and cost[[*picks, i]].sum() <= budget]
+        if not left:
+            return picks
+        values = np.array([_log_det(M, (*picks, i)) - np.log(epsilon) * (len(picks) + 1) for i in left])
+        worth = (values - reached) / (cost[left] if per_cost else 1.0)
+        picks.append(left[int(np.argmax(worth))])
+        reached = float(values[np.argmax(worth)])
+
+
+@pytest.mark.parametrize("kernel", ["linear", "polynomial"])  # an rbf is equal for all at the first pick
+@pytest.mark.parametrize("seed", range(4))
+def test_a_budget_is_spent_as_the_better_of_two_naive_runs(kernel: str, seed: int) -> None:
+    x = np.random.default_rng(seed).normal(size=(10, 4))
+    M, epsilon = _regularised(x, kernel, RIDGE)
+    cost = np.random.default_rng(seed).uniform(1, 20, 10)
+    for budget in (15.0, 40.0):
+        runs = [_naive(M, epsilon, cost, budget, per_cost=p) for p in (True, False)]
+        reached = [_log_det(M, tuple(r)) - len(r) * np.log(epsilon) for r in runs]
+        chosen = select(
+            Features.from_array(x), method="dpp-map", kernel=kernel, ridge=RIDGE, cost=Cost(cost, budget)
+        )
+        assert chosen.index.tolist() == runs[int(np.argmax(reached))]
+        assert chosen.certificate is not None
+        assert chosen.certificate.achieved == pytest.approx(max(reached))
+        subsets = itertools.chain.from_iterable(itertools.combinations(range(10), k) for k in range(1, 11))
+        best = max(
+            _log_det(M, s) - len(s) * np.log(epsilon) for s in subsets if cost[list(s)].sum() <= budget
+        )
+        assert chosen.certificate.upper_bound >= best - 1e-9
+        assert chosen.spent == pytest.approx(cost[chosen.index].sum())
+
+
+def test_n_picks_by_gain_per_cost_and_quotas() -> None:
+    x = np.random.default_rng(7).normal(size=(200, 6))
+    M, epsilon = _regularised(x, "linear", RIDGE)
+    cost = np.random.default_rng(1).uniform(1, 30, 200)
+    chosen = select(Features.from_array(x), 9, method="dpp-map", ridge=RIDGE, cost=cost)
+    assert chosen.index.tolist() == _naive(M, epsilon, cost, np.inf, per_cost=True)[:9]
+    assert chosen.nested is True
+    labels = np.array(list("abcd") * 50)
+    limits = Constraints(labels=labels, at_least={"d": 4}, at_most={"a": 1}, exclude=np.arange(200) < 100)
+    kept = select(Features.from_array(x), 9, method="dpp-map", groups=limits)
+    groups = labels[kept.index].tolist()
+    assert groups.count("d") >= 4
+    assert groups.count("a") <= 1
+    assert kept.index.min() >= 100
+    apart = select(Features.from_array(x), 9, method="dpp-map", groups=Constraints(apart=3.0))
+    between = np.linalg.norm(x[apart.index][:, None] - x[apart.index], axis=2)
+    assert between[~np.eye(9, dtype=bool)].min() >= 3.0
+    with pytest.raises(SelectionError, match="swaps=5: exchanges cannot heed"):
+        select(Features.from_array(x), 9, method="dpp-map", groups=limits, swaps=5)
+
+
+def test_money_is_not_spent_on_nothing() -> None:
+    x = np.zeros((6, 3))
+    x[2] = 1.0
+    chosen = select(Features.from_array(x), method="dpp-map", cost=Cost(np.ones(6), 6.0))
+    assert chosen.index.tolist() == [2]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from aliquot.progress import Progress, silent
 
-__all__ = ["Pivots", "pivoted_cholesky"]
+__all__ = ["Conditional", "Pivots", "pivoted_cholesky"]
 
 Vector = NDArray[np.float64]
 
@@ -86,22 +86,77 @@ def pivoted_cholesky(
     >>> pivots.index.tolist(), pivots.variance.tolist()
     ([0, 2, 1], [4.0, 3.0, 1.0])
     """
-    h = diagonal + ridge
-    rounding = _ROUNDING * float(h.max(initial=0.0))
+    state = Conditional(diagonal, column, n, order=order, ridge=ridge)
     index, variance = np.empty(n, np.int64), np.empty(n)
-    factor = np.empty((n, len(h)))
     for t in range(n):
-        top = float(h.max())
-        if top <= (0.0 if ridge else 2.0 * rounding):
-            return Pivots(index[:t], variance[:t], h, factor[:t])
-        tied = np.flatnonzero(h >= top * (1.0 - _TIE) - rounding)
-        j = int(tied[np.argmin(order[tied])])
-        index[t], variance[t] = j, h[j]
-        c = column(j) - factor[:t, j] @ factor[:t]
-        c[j] += ridge
-        c /= np.sqrt(h[j])
-        factor[t] = c
-        h = np.maximum(h - np.square(c), ridge)
-        h[index[: t + 1]] = -np.inf
+        j = state.best()
+        if j is None:
+            return Pivots(index[:t], variance[:t], state.h, state.factor)
+        index[t], variance[t] = j, state.absorb(j)
         progress(stage, t + 1, n)
-    return Pivots(index, variance, h, factor)
+    return Pivots(index, variance, state.h, state.factor)
+
+
+class Conditional:
+    """The factorisation under way: conditional variances, and whose is largest.
+
+    Parameters
+    ----------
+    diagonal, column, order, ridge
+        As for :func:`pivoted_cholesky`.
+    room : int
+        Pivots for which there is room at once; more is made when it is needed.
+
+    Attributes
+    ----------
+    h : (candidates,) array
+        Conditional variances, -inf for pivots.
+    rounding : float
+        Size of their errors.
+    """
+
+    def __init__(
+        self,
+        diagonal: Vector,
+        column: Callable[[int], Vector],
+        room: int,
+        *,
+        order: NDArray[np.int64],
+        ridge: float = 0.0,
+    ) -> None:
+        self.h: Vector = diagonal + ridge
+        self.rounding = _ROUNDING * float(self.h.max(initial=0.0))
+        self._column, self._order, self._ridge = column, order, ridge
+        self._pivots: list[int] = []
+        self._factor: NDArray[np.float64] = np.empty((room, len(self.h)))
+
+    @property
+    def factor(self) -> NDArray[np.float64]:
+        """C so far, (pivots, candidates)."""
+        return self._factor[: len(self._pivots)]
+
+    def best(self, among: NDArray[np.bool_] | None = None) -> int | None:
+        """The next pivot, among some; None where no variance is left."""
+        h = self.h if among is None else np.where(among, self.h, -np.inf)
+        top = float(h.max(initial=-np.inf))
+        if top <= (0.0 if self._ridge else 2.0 * self.rounding):
+            return None
+        return self.first(np.flatnonzero(h >= top * (1.0 - _TIE) - self.rounding))
+
+    def first(self, tied: NDArray[np.int64]) -> int:
+        """Among equals the one of the smallest order."""
+        return int(tied[np.argmin(self._order[tied])])
+
+    def absorb(self, j: int) -> float:
+        """Make j a pivot; return the variance that it had."""
+        t, variance = len(self._pivots), float(self.h[j])
+        if t == len(self._factor):
+            self._factor = np.vstack((self._factor, np.empty((t + 1, len(self.h)))))
+        c = self._column(j) - self._factor[:t, j] @ self._factor[:t]
+        c[j] += self._ridge
+        c /= np.sqrt(variance)
+        self._factor[t] = c
+        self._pivots.append(j)
+        self.h = np.maximum(self.h - np.square(c), self._ridge)
+        self.h[self._pivots] = -np.inf
+        return variance

@@ -7,13 +7,16 @@ given those before it. Its gain is :math:`\log(h/\varepsilon) \ge 0`; gains add 
 :math:`F(S) = \log\det(I + L_{SS}/\varepsilon)`, monotone, submodular, and the log-determinant above but for a
 constant. As ε goes to 0 this is the likeliest set of the k-DPP of L itself, as far as its rank reaches.
 
-Exchanging: given S, with :math:`B = (L_{SS} + \varepsilon I)^{-1}`, :math:`A = L_{:S} B` and conditional variances h,
-putting j in the place of i multiplies the determinant by :math:`B_{ii} h_j + A_{ji}^2`. The best of all n (N - n)
-exchanges is made until none raises the determinant by more than a thousandth, or as many as allowed are made.
+Exchanges of picks for others then raise it further, if asked for: :mod:`aliquot.selection.dpp_exchange`.
+
+With costs or constraints the next pick is the open candidate of the largest gain, or gain per cost; a budget is spent
+in both ways, and the likelier set is the answer. See :mod:`aliquot.selection.cost` and
+:mod:`aliquot.selection.constraints`. Exchanges know neither.
 
 How good it provably is: no set of n has a larger F than the n largest eigenvalues allow,
 :math:`\sum \log(1 + \lambda_m/\varepsilon)` (interlacing), nor the n largest diagonal entries (Hadamard), nor F(S)
-plus the n largest remaining gains (submodularity).
+plus the n largest remaining gains (submodularity). With a budget, the last two are what it buys of such values when
+candidates may be cut.
 
 References
 ----------
@@ -23,6 +26,7 @@ A. Kulesza and B. Taskar, Found. Trends Mach. Learn. 5, 123 (2012), doi:10.1561/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -32,9 +36,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from aliquot.errors import SelectionError
 from aliquot.information.likelihood import Likelihood
-from aliquot.information.pivoted import pivoted_cholesky
+from aliquot.information.pivoted import Conditional
 from aliquot.progress import Progress, silent
+from aliquot.selection.cost import BUDGET_REFERENCES, knapsack
+from aliquot.selection.dpp_exchange import exchange
 from aliquot.selection.dpp_kernel import RIDGE, KernelChoice, hash_order
+from aliquot.selection.ledger import Ledger
 from aliquot.selection.method import Method
 from aliquot.selection.record import Certificate, Selection
 from aliquot.selection.request import Request
@@ -44,16 +51,14 @@ __all__ = ["CATALOGUE", "DPPMap"]
 
 Indices = NDArray[np.int64]
 Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
 
 _REFERENCES = (
     "L. Chen, G. Zhang and H. Zhou, Adv. Neural Inf. Process. Syst. 31 (2018), arXiv:1709.05135",
     "A. Kulesza and B. Taskar, Found. Trends Mach. Learn. 5, 123 (2012), doi:10.1561/2200000044",
 )
 
-_WORTH = 1e-3  # an exchange must raise the determinant by more than this share; rounding can reach 1e-4
-_TIE = 1e-6  # such exchanges are equally good
-_REFRESH = 16  # exchanges after which everything is computed from scratch
+_EQUAL = 1e-9  # so are gains per cost
+_ROOM = 256  # picks for which a run within a budget makes room at first
 _BOUND_LIMIT = 2_000  # candidates up to which an N × N matrix is decomposed only to bound the optimum
 
 
@@ -68,7 +73,7 @@ class DPPMap:
     ridge : float
         ε as a fraction of the mean of the diagonal of L; positive.
     swaps : int
-        Exchanges to make after the greedy picks, at most.
+        Exchanges to make after the greedy picks, at most; none where costs or constraints are to be kept to.
     """
 
     kernel: str = "linear"
@@ -111,20 +116,26 @@ class DPPMap:
         [1, 2]
         """
         start = perf_counter()
-        request = Request.check(candidates, n, known=known, cost=cost, groups=groups)
+        request = Request.check(candidates, n, known=known, cost=cost, groups=groups, heeds=True)
+        if self.swaps and request.binding:
+            raise SelectionError(
+                f"swaps={self.swaps}: exchanges cannot heed costs or constraints; leave out swaps or these"
+            )
         members = np.flatnonzero(request.distinct)
         L = self._choice.exactly(candidates, members, request.known)
         ridge, order = self.ridge * L.level, hash_order(candidates, members)
-        k = min(n, len(members))
-        some, gain, rest = _greedy(L, k, ridge, order, progress)
-        notes = L.notes
+        k = min(request.n, len(members))
+        runs = {s: _greedy(request, s, L, members, k, ridge, order, progress) for s in request.strategies}
+        best = max(runs, key=lambda s: round(float(runs[s][1].sum()), 6))
+        some, gain, rest = runs[best]
+        notes = (*L.notes, *_budget_notes(request, best, {s: run[1] for s, run in runs.items()}))
         if self.swaps and 0 < k < len(members):
-            some, gain, rest, said = _exchange(L, some, gain, ridge, order, self.swaps, progress)
+            some, gain, rest, said = exchange(L, some, gain, ridge, order, self.swaps, progress)
             notes = (*notes, said)
         repeated = np.flatnonzero(~request.distinct)
-        repeated = repeated[np.argsort(hash_order(candidates, repeated))]
+        repeated = repeated[np.argsort(hash_order(candidates, repeated))][: request.n - k]
         return request.answer(
-            np.concatenate((members[some], repeated[: n - k])),
+            np.concatenate((members[some], repeated)),
             method="dpp-map",
             recipe={
                 "method": "dpp-map",
@@ -134,118 +145,94 @@ class DPPMap:
                 "swaps": self.swaps,
                 "precision": L.precision,
             },
-            gain=np.concatenate((gain, np.zeros(n - k))),
+            gain=np.concatenate((gain, np.zeros(len(repeated)))),
             gain_unit="nat",
-            certificate=_certificate(L, gain, rest, ridge) if k else None,
-            nested=self.swaps == 0,
+            certificate=_certificate(request, L, members, gain, rest, ridge) if len(some) else None,
+            nested=self.swaps == 0 and request.nested,
             timings={"select": perf_counter() - start},
-            references=_REFERENCES,
+            references=_REFERENCES + (() if request.budget is None else BUDGET_REFERENCES),
             notes=notes,
         )
 
 
 def _greedy(
-    L: Likelihood, k: int, ridge: float, order: Indices, progress: Progress
-) -> tuple[Indices, Vector, Vector]:
-    """Picks, their gains, and what the others would gain."""
-    pivots = pivoted_cholesky(
-        L.diagonal,
-        lambda j: L.columns(np.array([j]))[:, 0],
-        k,
-        order=order,
-        ridge=ridge,
-        progress=progress,
-    )
-    rest = np.maximum(pivots.rest, ridge)  # picks, at -inf, gain nothing more
-    return pivots.index, np.log(pivots.variance / ridge), np.log(rest / ridge)
-
-
-def _exchange(
+    request: Request,
+    strategy: str,
     L: Likelihood,
-    start: Indices,
-    gain: Vector,
+    members: Indices,
+    k: int,
     ridge: float,
     order: Indices,
-    swaps: int,
     progress: Progress,
-) -> tuple[Indices, Vector, Vector, str]:
-    """Picks after exchanging, in greedy order among themselves; with gains, what is left, and what to say."""
-    state = _Exchanges(L, start, ridge, order)
-    made = 0
-    while made < swaps and state.improve():
-        made += 1
-        if made % _REFRESH == 0:
-            state = _Exchanges(L, state.picks, ridge, order)
-        progress("exchange", made, swaps)
-    picks = state.picks
-    inner = L.columns(picks)[picks]
-    pivots = pivoted_cholesky(
-        np.diagonal(inner), lambda j: inner[:, j], len(picks), order=order[picks], ridge=ridge
+) -> tuple[Indices, Vector, Vector]:
+    """Picks, their gains, and what the others would gain."""
+    # a budget admits up to all candidates, but seldom buys them
+    room = k if request.budget is None else min(k, _ROOM)
+    state = Conditional(L.diagonal, lambda j: L.columns(np.array([j]))[:, 0], room, order=order, ridge=ridge)
+    ledger = request.ledger(strategy, request.distinct)
+    index, variance = list[int](), list[float]()
+    while len(index) < k:
+        j = state.best() if ledger is None else _next(state, ledger, members, ridge)
+        if j is None:
+            break
+        index.append(j)
+        variance.append(state.absorb(j))
+        progress("select", len(index), k)
+    if ledger is not None:
+        ledger.check_complete(request.n)
+    rest = np.maximum(state.h, ridge)  # picks, at -inf, gain nothing more
+    return np.array(index, np.int64), np.log(np.array(variance) / ridge), np.log(rest / ridge)
+
+
+def _next(state: Conditional, ledger: Ledger, members: Indices, ridge: float) -> int | None:
+    """The best of those whom the ledger admits, entered there; None where it admits nobody worth his money."""
+    while (among := ledger.open[members]).any():
+        h = np.where(among, state.h, ridge)
+        if ledger.budget is not None and float(h.max()) <= ridge + state.rounding:
+            return None  # money is not spent on nothing
+        if ledger.price is None:
+            j = state.best(among)
+        else:
+            price = ledger.price[members]
+            worth, error = np.log(h / ridge) / price, state.rounding / h / price
+            j = state.first(
+                np.flatnonzero(among & (worth + error >= float(worth[among].max()) * (1.0 - _EQUAL)))
+            )
+        assert j is not None  # with a ridge, some variance is always left
+        if ledger.admits(int(members[j])):
+            ledger.enter(int(members[j]))
+            return j
+    return None
+
+
+def _budget_notes(request: Request, best: str, gains: Mapping[str, Vector]) -> tuple[str, ...]:
+    if request.budget is None:
+        return ()
+    said = ", ".join(f"{s} {len(gain)} picks" for s, gain in gains.items())
+    ahead = float(gains[best].sum()) - min(float(gain.sum()) for gain in gains.values())
+    return (
+        f"the budget was spent greedily by gain per cost and by plain gain ({said}); {best} is the answer, by"
+        f" {ahead:.3g} nat",
     )
-    ordered = picks[pivots.index]
-    better = np.log(pivots.variance / ridge)
-    raised = float(better.sum() - gain.sum())
-    rest = np.log(np.maximum(_Exchanges(L, ordered, ridge, order).h, ridge) / ridge)
-    ended = "no exchange of two would raise it further" if made < swaps else "as many as allowed"
-    return ordered, better, rest, f"{made} exchanges raised the log-determinant by {raised:.4g} nat; {ended}"
 
 
-class _Exchanges:
-    """B, A and h of the module's formulas for one set of picks, kept up to date from exchange to exchange."""
-
-    def __init__(self, L: Likelihood, picks: Indices, ridge: float, order: Indices) -> None:
-        self.L, self.ridge, self.order = L, ridge, order
-        self.picks = picks.copy()
-        panel = L.columns(picks)
-        inner = panel[picks]
-        root = np.linalg.cholesky(0.5 * (inner + inner.T) + ridge * np.eye(len(picks)))
-        half = np.linalg.solve(root, np.eye(len(picks)))
-        self.B: Matrix = half.T @ half
-        self.A: Matrix = (panel @ half.T) @ half
-        self.h: Vector = L.diagonal + ridge - np.square(panel @ half.T).sum(axis=1)
-        self.A[picks], self.h[picks] = np.eye(len(picks)), 0.0
-
-    def improve(self) -> bool:
-        """Make the best exchange, if it is worth it."""
-        ratio = np.square(self.A) + np.maximum(self.h, 0.0)[:, None] * np.diagonal(self.B)
-        ratio[self.picks] = 0.0
-        best = float(ratio.max())
-        if best <= 1.0 + _WORTH:
-            return False
-        enter, leave = np.nonzero(ratio >= best * (1.0 - _TIE))
-        t = int(np.lexsort((self.order[enter], self.order[self.picks[leave]]))[0])
-        self._replace(int(leave[t]), int(enter[t]))
-        return True
-
-    def _replace(self, s: int, j: int) -> None:
-        """Put candidate j in the place of pick number s: first without s, then with j."""
-        inverse, share, h = self.B, self.A, self.h
-        column = self.L.columns(np.array([j]))[:, 0]
-        column[j] += self.ridge
-        removed, own = share[:, s].copy(), float(inverse[s, s])
-        covariance = column - share @ column[self.picks] + removed * (removed[j] / own)
-        out = inverse[s] / own
-        h += np.square(removed) / own
-        share -= np.outer(removed, out)  # column s becomes zero
-        inverse -= np.outer(inverse[:, s].copy(), out)
-        variance = float(h[j])
-        v = share[j].copy()
-        share -= np.outer(covariance / variance, v)
-        share[:, s] = covariance / variance
-        h -= np.square(covariance) / variance
-        inverse += np.outer(v, v) / variance
-        inverse[s], inverse[:, s] = -v / variance, -v / variance
-        inverse[s, s] = 1.0 / variance
-        self.picks[s] = j
-        share[self.picks], h[self.picks] = np.eye(len(self.picks)), 0.0
-
-
-def _certificate(L: Likelihood, gain: Vector, rest: Vector, ridge: float) -> Certificate:
+def _certificate(
+    request: Request, L: Likelihood, members: Indices, gain: Vector, rest: Vector, ridge: float
+) -> Certificate:
     """The smallest of the three bounds."""
     n, achieved = len(gain), float(gain.sum())
+    n = n if request.budget is None else L.n
+
+    def most(values: Vector) -> float:
+        if request.cost is None or request.budget is None:
+            return _top(values, n)
+        price = request.cost.values[members]
+        within = price <= request.budget
+        return knapsack(values[within], price[within], request.budget)
+
     bounds = {
-        "Hadamard: the largest diagonal entries": _top(np.log1p(L.diagonal / ridge), n),
-        "submodularity: the largest remaining gains, added up": achieved + _top(rest, n),
+        "Hadamard: the largest diagonal entries": most(np.log1p(L.diagonal / ridge)),
+        "submodularity: the largest remaining gains, added up": achieved + most(rest),
     }
     if L.rows is not None or L.n <= _BOUND_LIMIT:
         largest = np.log1p(L.spectrum.values / ridge)
@@ -273,6 +260,7 @@ CATALOGUE = {
         "2 N (d + n) n flops, and 4 N (d + n) an exchange",
         "8 N (d + n) bytes; 24 N n with exchanges",
         ("arXiv:1709.05135", "doi:10.1561/2200000044"),
+        ("cost", "groups"),
         gives=("certificate", "nested"),
     ),
 }
