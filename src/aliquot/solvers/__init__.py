@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from aliquot.solvers import omp, ridge
+from aliquot.solvers import ard, bayesian, omp, ridge
+from aliquot.solvers.ard import ARD
+from aliquot.solvers.bayesian import EvidenceRidge
+from aliquot.solvers.choice import RULES, choose
 from aliquot.solvers.costs import SharedCost
 from aliquot.solvers.evidence import Evidence, best_prior
 from aliquot.solvers.omp import OMP
@@ -15,10 +18,13 @@ from aliquot.solvers.ridge import Ridge
 from aliquot.solvers.triangle import Gram, Triangle
 
 __all__ = [
+    "ARD",
     "OMP",
+    "RULES",
     "SOLVERS",
     "CostModel",
     "Evidence",
+    "EvidenceRidge",
     "Gram",
     "LeastSquares",
     "Method",
@@ -30,9 +36,10 @@ __all__ = [
     "Step",
     "Triangle",
     "best_prior",
+    "choose",
 ]
 
 #: Every solver by name.
 SOLVERS: Final[dict[str, Method]] = {
-    name: method for module in (ridge, omp) for name, method in module.CATALOGUE.items()
+    name: method for module in (ridge, bayesian, ard, omp) for name, method in module.CATALOGUE.items()
 }
