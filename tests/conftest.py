@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,12 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from hypothesis import HealthCheck, settings
+
+from aliquot import read
+from aliquot.ace.basis import AceBasis
+from aliquot.ace.evaluator import AceEvaluator
+from aliquot.ace.potential import AcePotential
+from aliquot.examples import example_files
 
 # Examples are drawn the same way every time, and a busy machine is no reason to fail.
 settings.register_profile(
@@ -58,3 +66,25 @@ def tiny_frames() -> list[Atoms]:
     slab.pbc = (True, True, False)
     slab.arrays["layer"] = np.arange(len(slab))
     return [molecule, crystal, slab, Atoms("He", cell=[9.0, 9.0, 9.0], pbc=True)]
+
+
+@pytest.fixture(scope="session")
+def copper_potential() -> AcePotential:
+    """A potential fitted by least squares to the packaged copper structures, which EMT has labelled."""
+    lines = lzma.decompress(b"".join(path.read_bytes() for path in example_files())).decode()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "copper.xyz").write_text(lines, encoding="utf-8")
+        frames = read(Path(folder) / "copper.xyz")
+    basis = AceBasis(elements=(29,), cutoff=5.5, degree=(9, 9, 9))
+    evaluator, alone = AceEvaluator(basis), 3.51
+    rows, targets = [1e-4 * np.diag(basis.prior)], [np.zeros(len(basis.functions))]
+    for i, n in enumerate(frames.sizes):
+        found = evaluator.rows(frames, i)
+        weight = 10 / np.sqrt(n)
+        rows += [weight * found.energy[None], found.forces.reshape(3 * n, -1)]
+        targets += [
+            weight * np.array([frames.energy.values[i] - n * alone]),
+            frames.forces.values[frames.offsets[i] : frames.offsets[i + 1]].ravel(),
+        ]
+    fitted = np.linalg.lstsq(np.concatenate(rows), np.concatenate(targets), rcond=None)[0]
+    return AcePotential(basis, fitted[None], np.array([alone]))

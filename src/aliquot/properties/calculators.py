@@ -116,7 +116,10 @@ def _from_python(spec: str) -> Calculator:
         raise InputError(f"cannot import {module} for {spec}: {error}") from error
     if not callable(factory):
         raise InputError(f"module {module} has no function {name}")
-    found = factory()
+    try:
+        found = factory()
+    except Exception as error:  # other people's code may raise anything
+        raise InputError(f"{spec} failed: {type(error).__name__}: {error}") from error
     if not isinstance(found, Calculator):
         raise InputError(f"{spec} returned {type(found).__name__}, not an ASE calculator")
     return found
