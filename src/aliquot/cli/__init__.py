@@ -17,6 +17,7 @@ from aliquot.cli.compare import compare_command
 from aliquot.cli.demo import demo_command
 from aliquot.cli.features import features_command
 from aliquot.cli.featurize import featurize_command
+from aliquot.cli.fit import fit_command
 from aliquot.cli.inspect import inspect_command
 from aliquot.cli.merge import merge_command
 from aliquot.cli.methods import methods_command
@@ -61,6 +62,7 @@ app = typer.Typer(
 )
 app.command("select")(select_command)
 app.command("compare")(compare_command)
+app.command("fit")(fit_command)
 app.command("inspect")(inspect_command)
 app.command("features")(features_command)
 app.command("featurize")(featurize_command)

@@ -100,12 +100,12 @@ class Compressed:
         for key, triangle in self.triangles.items():
             w = 1.0 if self.weights is not None else weights.of(key.quantity, key.group)
             if key.part in parts and w > 0:
-                _absorb(total, w * triangle.factor)
+                _absorb(total, w * triangle.factor[: triangle.n_rows])  # below are zeros
                 n_rows += triangle.n_rows
         for key, triangle in self.offsets.items():
             w = weights.of(key.quantity, key.group)
             if key.part in parts and w > 0:
-                _absorb(total, w * triangle.factor[1:, 1:])
+                _absorb(total, w * triangle.factor[1 : triangle.n_rows, 1:])
                 n_rows += triangle.n_rows - 1  # one energy tells the offset
         if n_rows == 0:
             raise InputError(

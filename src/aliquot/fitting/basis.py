@@ -23,7 +23,7 @@ def candidate_basis(
     order: int = 3,
     degree: tuple[float, ...] | None = None,
     cutoff: float | None = None,
-    pair: int = 0,
+    pair: int | None = None,
     weight_l: float = 1.5,
     smoothness: float = 4.0,
 ) -> AceBasis:
@@ -39,8 +39,8 @@ def candidate_basis(
         Of each order; the largest of at most :data:`CANDIDATES` coefficients by default.
     cutoff : float, optional
         Å; 2.5 times the longest bond length, within 5 and 6 Å, by default.
-    pair : int
-        Pair functions per neighbour element.
+    pair : int, optional
+        Pair functions per neighbour element; as many as the degree of the first order by default.
     weight_l : float
         Weight of l against n in the degree.
     smoothness : float
@@ -55,7 +55,7 @@ def candidate_basis(
     --------
     >>> basis = candidate_basis((14,))
     >>> len(basis.functions), basis.degree
-    (1282, (27.0, 22.0, 18.0))
+    (1309, (27.0, 22.0, 18.0))
     """
     if cutoff is None:
         cutoff = min(max(2.5 * max(bond_length(z) for z in elements), 5.0), 6.0)
@@ -65,7 +65,7 @@ def candidate_basis(
         cutoff=cutoff,
         degree=degree,
         weight_l=weight_l,
-        pair_degree=pair,
+        pair_degree=int(degree[0]) if pair is None else pair,
         smoothness=Prior("algebraic", power=smoothness),
     )
 

@@ -164,11 +164,14 @@ def outliers(comparison: Comparison, of: Callable[[str], bool] = lambda _: True)
         inside = np.array([of(str(part)) for part in comparison.part[frame]])
         frame, size = frame[inside], size[inside]
         groups = comparison.group[frame]
+        least = (
+            1.4826 * float(np.median(size)) if len(size) else 0.0
+        )  # perfect crystals are not judged by themselves
         for group in np.unique(groups):
             own = groups == group
             if np.count_nonzero(own) < ENOUGH:
                 continue
-            usual = 1.4826 * float(np.median(size[own]))
+            usual = max(1.4826 * float(np.median(size[own])), least)
             far = own & (size > FAR * usual)
             out += [
                 Outlier(int(i), quantity, float(e), usual) for i, e in zip(frame[far], size[far], strict=True)

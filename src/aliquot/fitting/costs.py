@@ -11,27 +11,21 @@ are shared: a function whose densities are there already costs its terms alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aliquot.ace.basis import AceBasis
+from aliquot.solvers import SharedCost
 
-__all__ = ["EvaluationCost"]
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
+__all__ = ["evaluation_cost"]
 
 _PER_NEIGHBOUR: Final = 10.0
 _PER_TERM: Final = 16.0
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluationCost:
-    """Multiplications per atom of a model, for :class:`aliquot.solvers.LeastSquares`.
+def evaluation_cost(basis: AceBasis, *, neighbours: float = 40.0) -> SharedCost:
+    """Multiplications per atom of a model of these functions, element by element as columns are.
 
     Parameters
     ----------
@@ -41,50 +35,15 @@ class EvaluationCost:
 
     Examples
     --------
-    >>> cost = EvaluationCost(AceBasis(elements=(14,), cutoff=5.5, degree=(6, 6)))
-    >>> alone = cost.total(np.array([0]))
-    >>> bool(cost.marginal(np.array([0]))[0] < alone)
-    True
+    >>> basis = AceBasis(elements=(14,), cutoff=5.5, degree=(6, 6))
+    >>> cost = evaluation_cost(basis)
+    >>> basis.names[6], basis.names[7], cost.marginal(np.array([0, 1]))[6:8].tolist()
+    ('Si(1,0)Si(1,0)', 'Si(1,0)Si(2,0)', [16.0, 16.0])
     """
-
-    basis: AceBasis
-    neighbours: float = 40.0
-
-    @cached_property
-    def _uses(self) -> tuple[Array, Array, Array]:
-        """Which densities (n, l, channel) each function uses, (functions, densities); 2l + 1 of each; terms."""
-        functions = self.basis.functions
-        names = sorted({factor for f in functions for factor in f.factors})
-        place = {factor: k for k, factor in enumerate(names)}
-        uses = np.zeros((len(functions), len(names)))
-        for i, f in enumerate(functions):
-            for factor in f.factors:
-                uses[i, place[factor]] = 1.0
-        size = np.array([2.0 * max(factor.l, 0) + 1.0 for factor in names])
-        terms = np.array([len(f.terms()) for f in functions], float)
-        return uses, size, terms
-
-    def _split(self, support: Index) -> list[Index]:
-        """Functions of each centre."""
-        n = len(self.basis.functions)
-        return [support[support // n == z] % n for z in range(len(self.basis.elements))]
-
-    def total(self, support: Index) -> float:
-        """Multiplications per atom, averaged over elements."""
-        uses, size, terms = self._uses
-        cost = 0.0
-        for own in self._split(np.asarray(support)):
-            used = uses[own].any(axis=0)
-            cost += _PER_NEIGHBOUR * self.neighbours * float(size[used].sum()) + _PER_TERM * float(
-                terms[own].sum()
-            )
-        return cost / len(self.basis.elements)
-
-    def marginal(self, support: Index) -> Array:
-        """What each coefficient would add, (d,)."""
-        uses, size, terms = self._uses
-        parts: list[Array] = []
-        for own in self._split(np.asarray(support)):
-            missing = size * ~uses[own].any(axis=0)
-            parts.append(_PER_NEIGHBOUR * self.neighbours * (uses @ missing) + _PER_TERM * terms)
-        return np.concatenate(parts) / len(self.basis.elements)
+    functions, n = basis.functions, len(basis.elements)
+    densities = sorted({factor for f in functions for factor in f.factors})
+    place = {factor: k for k, factor in enumerate(densities)}
+    price = np.array([_PER_NEIGHBOUR * neighbours * (2 * max(factor.l, 0) + 1) for factor in densities])
+    own = np.array([_PER_TERM * len(f.terms()) for f in functions])
+    uses = [[z * len(densities) + place[factor] for factor in f.factors] for z in range(n) for f in functions]
+    return SharedCost(uses, np.tile(price, n) / n, np.tile(own, n) / n)

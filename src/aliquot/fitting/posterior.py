@@ -51,7 +51,7 @@ class Posterior:
 
     def ordered(self) -> Array:
         """U of the same coefficients in ascending order of their columns."""
-        return np.linalg.qr(self.factor[:, np.argsort(self.support)], mode="r")
+        return np.asarray(np.linalg.qr(self.factor[:, np.argsort(self.support)], mode="r"))
 
 
 def posterior_of(problem: LeastSquares, support: NDArray[np.int64]) -> Posterior:
