@@ -18,6 +18,7 @@ from aliquot.selection import (
     DPPMap,
     KMedoids,
     MaxEntropy,
+    MaxVol,
     Random,
     Selection,
     SetCover,
@@ -59,6 +60,8 @@ SELECTORS = {
     "count sketch": Sketch(projection="count", dimension=3),
     "kmedoids": KMedoids(),
     "kmedoids by samples": KMedoids(exact=20, sample=8, draws=2),
+    "maxvol": MaxVol(),
+    "maxvol, loosely": MaxVol(tolerance=2.0, resolution=1e-6),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

@@ -107,6 +107,11 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "The picks are those structures to which, or to a known one, the others lie nearest on average: each stands for"
         " the structures around it. They are in the order of how much each brings among them.",
     ),
+    ("maxvol", ""): (
+        "MaxVol",
+        "The picks hold the atomic environments in terms of which all others of the pool are short combinations, with no"
+        " coefficient much above one: the active set of an extrapolation grade.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",

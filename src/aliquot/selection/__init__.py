@@ -24,6 +24,7 @@ from aliquot.selection import (
     fps,
     kdpp,
     kmedoids,
+    maxvol,
     msc,
     sieve,
     sketch,
@@ -39,6 +40,7 @@ from aliquot.selection.entropy import MaxEntropy
 from aliquot.selection.fps import FPS
 from aliquot.selection.kdpp import KDPP
 from aliquot.selection.kmedoids import KMedoids
+from aliquot.selection.maxvol import MaxVol
 from aliquot.selection.method import Method
 from aliquot.selection.msc import SetCover
 from aliquot.selection.protocol import Selector
@@ -61,6 +63,7 @@ __all__ = [
     "DPPMap",
     "KMedoids",
     "MaxEntropy",
+    "MaxVol",
     "Method",
     "Random",
     "Selection",
@@ -87,6 +90,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             kdpp,
             dpp_map,
             kmedoids,
+            maxvol,
             uniform,
             entropy,
             msc,
