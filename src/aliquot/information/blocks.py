@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aliquot.table import KINDS, Features
 
-__all__ = ["Blocks", "gather"]
+__all__ = ["Blocks", "gather", "scaled"]
 
 _ENERGY = KINDS.index("energy")
 
@@ -108,6 +108,13 @@ def gather(table: Features, candidates: slice | NDArray[np.int64]) -> Blocks:
         lengths = table.offsets[candidates + 1] - starts
         offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
         rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(int(offsets[-1]))
+    return Blocks(scaled(table.rows[rows], table.prior), table.weight[rows], table.kind[rows], offsets)
+
+
+def scaled(rows: NDArray[np.floating[Any]], prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows over the smoothness prior, float64; always a copy."""
     # A slice of a memory map is one too, and so would be everything computed from it, slowly.
-    x = np.divide(np.asarray(table.rows[rows]), table.prior, dtype=np.float64)
-    return Blocks(x, table.weight[rows], table.kind[rows], offsets)
+    x = np.array(rows, np.float64, order="C", subok=False)
+    if np.any(prior != 1.0):
+        x /= prior
+    return x

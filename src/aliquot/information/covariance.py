@@ -190,6 +190,10 @@ class Covariance:
         twin.value, twin._directions, twin._first = self.value, list(self._directions), self._first
         return twin
 
+    def reader(self, since: int) -> Covariance:
+        """What another process needs: a copy."""
+        return self.copy()
+
     def _factor(self, m: int) -> Matrix:
         """Upper Cholesky factor of B_m."""
         if m not in self._factors:

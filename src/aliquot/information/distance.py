@@ -117,6 +117,12 @@ class Distance:
         twin._clock = list(self._clock)
         return twin
 
+    def reader(self, since: int) -> Distance:
+        """What another process needs: a copy without room for more."""
+        twin = self.copy()
+        twin._points, twin._squares = self.points.copy(), self._squares[: len(self.points)].copy()
+        return twin
+
     def _panels(self, first: int, n: int) -> list[slice]:
         """Slices of the points from ``first`` on, so that a panel with ``n`` candidates stays small."""
         stop, step = self._clock[-1], max(1, _PANEL_ENTRIES // max(1, n))

@@ -100,6 +100,15 @@ class Posterior:
         twin.__dict__.update({k: v.copy() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()})
         return twin
 
+    def reader(self, since: int) -> Posterior:
+        """A small copy that answers, but neither absorbs nor merges: the factor, and directions from ``since``."""
+        twin = Posterior.__new__(Posterior)
+        first = max(since, self._first_direction)
+        kept = self._directions[first - self._first_direction : self.absorbed - self._first_direction]
+        twin.__dict__.update(vars(self), _root=self._root[:0], _pending=self._pending[:0])
+        twin.__dict__.update(_factor=self.factor(), _directions=kept, _first_direction=first)
+        return twin
+
     def factor(self) -> Matrix:
         """Upper Cholesky factor R of the precision, ``P = Rᵀ R``, in C order."""
         if self._factor is None:

@@ -58,3 +58,7 @@ class Information(Protocol):
     def copy(self) -> Self:
         """An independent copy."""
         ...
+
+    def reader(self, since: int) -> Self:
+        """What another process needs for :meth:`gain`, and to bring bounds from clock ``since`` on to now."""
+        ...

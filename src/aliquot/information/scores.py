@@ -42,20 +42,39 @@ TERMS: Final = ("entropy", "energy", "force-max", "force-mean")
 Vector = NDArray[np.float64]
 
 _FORCE = KINDS.index("force")
+_NARROW = 16  # directions: narrower panels cost as much as this
 
 
 def _tightened(
     posterior: Posterior, x: NDArray[np.float64], h: Vector, since: NDArray[np.int64]
 ) -> Vector | None:
     """Bring bounds ``h`` of ``x P⁻¹ xᵀ`` to now; None where starting from scratch is all one can, or cheaper."""
-    oldest = int(since.min())
-    V = posterior.directions(oldest)
-    if V is None or 2 * len(V) > posterior.n_features:
+    now = posterior.absorbed
+    V = posterior.directions(int(since.min()))
+    if V is None or 2 * (now - float(since.mean())) > posterior.n_features:
         return None
-    along: NDArray[np.float64] = x @ V.T
-    if np.any(since != oldest):  # directions that a bound has already lost are not subtracted twice
-        along[np.arange(oldest, oldest + len(V)) < since[:, None]] = 0.0
-    return np.maximum(h - np.einsum("ij,ij->i", along, along), 0.0) + SLACK * h
+    order = np.argsort(since, kind="stable")
+    ages, x = since[order], (x if np.all(order[:-1] < order[1:]) else x[order])
+    lost = np.zeros(len(x))
+    for start, stop in _panels(ages, now):  # only bounds that old have these directions still to lose
+        some = slice(0, int(np.searchsorted(ages, stop)))
+        along: NDArray[np.float64] = x[some] @ V[start - now : stop - now if stop < now else None].T
+        if start < ages[some][-1]:  # directions that a bound has already lost are not subtracted twice
+            along[np.arange(start, stop) < ages[some][:, None]] = 0.0
+        lost[some] += np.einsum("ij,ij->i", along, along)
+    tight = np.empty(len(x))
+    tight[order] = lost
+    return np.maximum(h - tight, 0.0) + SLACK * h
+
+
+def _panels(ages: NDArray[np.int64], now: int) -> list[tuple[int, int]]:
+    """Clock times at which the directions since the oldest bound are cut: where bounds join in, not too narrow."""
+    panels, start = list[tuple[int, int]](), int(ages[0])
+    for stop in np.unique(ages).tolist():
+        if stop - start >= _NARROW:
+            panels.append((start, stop))
+            start = stop
+    return [*panels, (start, now)] if start < now else panels
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +124,10 @@ class Entropy:
         """An independent copy."""
         return Entropy(self.posterior.copy())
 
+    def reader(self, since: int) -> Entropy:
+        """What another process needs."""
+        return Entropy(self.posterior.reader(since))
+
 
 @dataclass(frozen=True, eq=False)
 class Energy:
@@ -149,6 +172,10 @@ class Energy:
     def copy(self) -> Energy:
         """An independent copy."""
         return Energy(self.posterior.copy())
+
+    def reader(self, since: int) -> Energy:
+        """What another process needs."""
+        return Energy(self.posterior.reader(since))
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +238,10 @@ class WeightedSum:
     def copy(self) -> WeightedSum:
         """An independent copy."""
         return WeightedSum(self.posterior.copy(), self.terms)
+
+    def reader(self, since: int) -> WeightedSum:
+        """What another process needs."""
+        return WeightedSum(self.posterior.reader(since), self.terms)
 
 
 def _of_forces(name: str, variance: Vector, blocks: Blocks) -> Vector:

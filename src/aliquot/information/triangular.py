@@ -11,43 +11,31 @@ doi:10.1090/S0025-5718-1974-0343558-6
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUntypedFunctionDecorator=false
-# (numba brings no types)
+# pyright: reportAttributeAccessIssue=false, reportUnknownVariableType=false
+# (numba and SciPy's BLAS bring no types)
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
 __all__ = ["solve", "update", "whiten"]
 
 Matrix = NDArray[np.float64]
 
-_WIDTH = 32  # columns solved at a time; all other work is matrix products
-
 
 def whiten(R: Matrix, x: Matrix) -> Matrix:
-    """Rows z with ``z R = x``; d² flops a row, nearly all of them in matrix products."""
+    """Rows z with ``z R = x``; d² flops a row."""
     z = np.array(x, np.float64, order="C")
-    for a in range(0, len(R), _WIDTH):
-        b = min(a + _WIDTH, len(R))
-        if a:
-            z[:, a:b] -= z[:, :a] @ R[:a, a:b]
-        _forward(R[a:b, a:b], z[:, a:b])
+    if z.size:  # C order is Fortran order of the transpose: solved in place
+        solved: Any = blas.dtrsm(1.0, R.T, z.T, lower=1, overwrite_b=1)
+        z = solved.T
     return z
-
-
-@numba.njit(cache=True)
-def _forward(R: Matrix, z: Matrix) -> None:
-    d = R.shape[0]
-    for i in range(z.shape[0]):
-        for k in range(d):
-            t = z[i, k] / R[k, k]
-            z[i, k] = t
-            for j in range(k + 1, d):
-                z[i, j] -= t * R[k, j]
 
 
 @numba.njit(cache=True)

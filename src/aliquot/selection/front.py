@@ -1,11 +1,13 @@
-"""The front of a greedy run: the most promising candidates, their rows kept in memory."""
+"""The front of a greedy run: the most promising candidates, their rows kept in memory as they are stored."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.information import Blocks, gather
+from aliquot.information.blocks import Blocks, scaled
 from aliquot.table import Features
 
 __all__ = ["Front"]
@@ -15,7 +17,7 @@ _LEAST, _MOST = 256, 1 << 16
 
 
 class Front:
-    """Scaled rows of candidates of one row each, in a buffer of fixed size.
+    """Rows of candidates of one row each, in a buffer of fixed size.
 
     Parameters
     ----------
@@ -25,9 +27,9 @@ class Front:
 
     def __init__(self, table: Features) -> None:
         self.table = table
-        per_row = 8 * max(1, table.n_features)
+        per_row = table.rows.dtype.itemsize * max(1, table.n_features)
         self.capacity = min(len(table), max(_LEAST, min(_MOST, _BYTES // per_row)))
-        self._x = np.empty((self.capacity, table.n_features))
+        self._x = np.empty((self.capacity, table.n_features), table.rows.dtype)
         self._holder = np.full(
             self.capacity, -1, np.int64
         )  # which candidate each row of the buffer is; -1 free
@@ -43,33 +45,40 @@ class Front:
         if np.any(place < 0):
             return None
         n = len(some)
-        return Blocks(self._x[place], self.table.weight[some], self.table.kind[some], np.arange(n + 1))
+        return Blocks(
+            scaled(self._x[place], self.table.prior),
+            self.table.weight[some],
+            self.table.kind[some],
+            np.arange(n + 1),
+        )
 
-    def admit(self, newcomers: NDArray[np.int64], bound: NDArray[np.float64]) -> int:
+    def admit(
+        self, newcomers: NDArray[np.int64], bound: NDArray[np.float64], rows: NDArray[Any] | None = None
+    ) -> int:
         """Take in newcomers; where there is no room, keep as many as fill half of it, by their bounds.
 
-        Returns the number of rows read.
+        ``rows`` are theirs, as they are stored, or are read where they are not given. Returns the number of rows read.
         """
-        newcomers = newcomers[self._place[newcomers] < 0]
-        if len(newcomers) > np.count_nonzero(self._holder < 0):
-            newcomers = self._make_room(newcomers, bound)
-        if len(newcomers):
-            newcomers = np.sort(newcomers)  # read in the order in which they are stored
-            places = np.flatnonzero(self._holder < 0)[: len(newcomers)]
-            self._x[places] = gather(self.table, newcomers).x
-            self._holder[places] = newcomers
-            self._place[newcomers] = places
-        return len(newcomers)
+        fresh = np.flatnonzero(self._place[newcomers] < 0)
+        if len(fresh) > np.count_nonzero(self._holder < 0):
+            self._make_room(newcomers[fresh], bound)
+            fresh = fresh[np.argsort(-bound[newcomers[fresh]], kind="stable")]
+            fresh = fresh[: max(1, self.capacity // 2) - np.count_nonzero(self._holder >= 0)]
+        if len(fresh):
+            fresh = fresh[np.argsort(newcomers[fresh])]  # read in the order in which they are stored
+            chosen = newcomers[fresh]
+            places = np.flatnonzero(self._holder < 0)[: len(chosen)]
+            self._x[places] = self.table.rows[chosen] if rows is None else rows[fresh]
+            self._holder[places] = chosen
+            self._place[chosen] = places
+        return 0 if rows is not None else len(fresh)
 
-    def _make_room(self, newcomers: NDArray[np.int64], bound: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Evict what is not among the best of old and new; return the newcomers that are."""
+    def _make_room(self, newcomers: NDArray[np.int64], bound: NDArray[np.float64]) -> None:
+        """Evict what is not among the best of old and new, so that these fill half of the room."""
         everyone = np.concatenate((self._holder[self._holder >= 0], newcomers))
         keep = max(1, self.capacity // 2)
         if len(everyone) > keep:
-            order = np.argpartition(-bound[everyone], keep - 1)
-            evicted = everyone[order[keep:]]
-            places = self._place[evicted]
-            self._holder[places[places >= 0]] = -1
-            self._place[evicted] = -1
-            everyone = everyone[order[:keep]]
-        return everyone[self._place[everyone] < 0]
+            places = self._place[everyone[np.argpartition(-bound[everyone], keep - 1)[keep:]]]
+            evicted = places[places >= 0]
+            self._place[self._holder[evicted]] = -1
+            self._holder[evicted] = -1

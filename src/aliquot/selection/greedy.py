@@ -28,16 +28,19 @@ Lecture Notes in Control and Information Sciences 7, 234 (1978), doi:10.1007/BFb
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.information import Blocks, Information, gather
+from aliquot.information import Blocks, Information
 from aliquot.information.protocol import SLACK
 from aliquot.progress import Progress, silent
 from aliquot.selection.front import Front
 from aliquot.selection.ledger import Ledger
+from aliquot.selection.passes import Passes, Work, bounds, gains
 from aliquot.table import TILE_ROWS, Features
 
 __all__ = ["TIE", "Trace", "first_by_hash", "greedy"]
@@ -87,6 +90,7 @@ def greedy(
     allowed: NDArray[np.bool_] | None = None,
     ledger: Ledger | None = None,
     before: Callable[[Blocks], None] | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
     stage: str = "select",
 ) -> Trace:
@@ -106,6 +110,8 @@ def greedy(
         Costs and constraints, which may end the run before ``n`` picks; with a budget, so does a best gain of 0.
     before : callable, optional
         Called with the rows of each pick before they are absorbed.
+    executor : Executor, optional
+        Shares the work on many candidates at a time; the picks are the same.
     progress, stage
         Reported once a pick.
 
@@ -119,11 +125,12 @@ def greedy(
     pick; far less where the spectrum of the pool falls quickly.
     """
     allowed = np.ones(len(candidates), bool) if allowed is None else allowed
-    run = _Run(information, candidates, allowed if ledger is None else allowed & ledger.open, ledger)
+    run = _Run(
+        information, candidates, allowed if ledger is None else allowed & ledger.open, ledger, executor
+    )
     index, gain = np.empty(n, np.int64), np.empty(n)
     k = 0
-    while k < n and len(run.remaining()):
-        best = run.settle()
+    while k < n and (best := run.settle()) > -np.inf:
         if best == 0.0:  # nothing left to learn: the rest in the order of their hashes, which changes nothing
             rest = run.tail(n - k)
             index[k : k + len(rest)], gain[k : k + len(rest)] = rest, 0.0
@@ -154,53 +161,70 @@ class _Run:
         table: Features,
         allowed: NDArray[np.bool_],
         ledger: Ledger | None,
+        executor: Executor | None,
     ) -> None:
         self.information, self.table, self.ledger = information, table, ledger
+        self.passes = Passes(table, executor)
         self.price = None if ledger is None else ledger.price  # what gains are divided by to be compared
-        self.rows_of = np.diff(table.offsets)
-        self.rows_read = 0
         n = len(table)
         self.bound: Vector = np.full(n, -np.inf)
         self.stamp: Indices = np.full(n, information.absorbed, np.int64)
         self.exact: Indices = np.full(n, -1, np.int64)  # clock of the last exact evaluation
-        every = np.flatnonzero(allowed)
-        for some in self._tiles(every):
-            self.bound[some] = information.gain(self._read(some)) * (1.0 + SLACK)
+        parts = list(self._tiles(np.flatnonzero(allowed)))
         self.front = Front(table) if information.bound and table.single_rows else None
-        self.newcomers = [every]  # brought up to date since the last pick
+        for part, (gain, rows) in zip(parts, self._map(gains, parts), strict=True):
+            self.bound[part] = gain * (1.0 + SLACK)
+            self._offer(part, rows)
+        self._fetch(parts)
         self.evaluated: list[Indices] = []  # exactly, since the last pick
 
-    def remaining(self) -> Indices:
-        """Candidates that may still be chosen."""
-        return np.flatnonzero(self.bound > -np.inf)
+    @property
+    def rows_read(self) -> int:
+        """Rows of the table that were read."""
+        return self.passes.rows_read
 
     def settle(self) -> float:
-        """Evaluate and widen until the largest gain (per cost) is certain; return it."""
+        """Evaluate and widen until the largest gain (per cost) is certain; return it; -inf where nobody is left."""
         evaluate, near, far = _FIRST_EXACT, _FIRST_NEAR, _FIRST_FAR
-        now = self.information.absorbed
         worth = self._worth()
         self.evaluated.append(np.array([np.argmax(worth)]))
+        if worth[self.evaluated[-1][0]] == -np.inf:
+            return -np.inf
         self._evaluate(self.evaluated[-1])
         best = float(self._worth(np.concatenate(self.evaluated)).max())
-        open_ = np.flatnonzero(worth >= best * (1.0 - TIE))  # only ever shrinks: best rises, bounds fall
+        inside = np.flatnonzero(self._worth() >= best * (1.0 - TIE))  # only shrinks: best rises, bounds fall
+        outside = inside[:0]
+        if self.front is not None:
+            held = self.front.holds(inside)
+            inside, outside = inside[held], inside[~held]
         while True:
-            open_ = open_[(self._worth(open_) >= best * (1.0 - TIE)) & (self.exact[open_] != now)]
-            if len(open_) == 0:
-                return best
-            current = open_ if self.front is None else open_[self.stamp[open_] == now]
+            inside = self._open(inside, best)
+            if len(inside) == 0:
+                outside = self._open(outside, best)
+                if len(outside) == 0:
+                    return best
+                inside = self._largest(outside, far)
+                self._tighten(inside)
+                outside = outside[self.stamp[outside] != self.information.absorbed]
+                far *= 4
+                continue
+            current = inside
+            if self.front is not None:
+                current = inside[self.stamp[inside] == self.information.absorbed]
             if len(current):
                 some = self._largest(current, evaluate)
                 best = max(best, self._evaluate(some))
                 self.evaluated.append(some)
                 evaluate *= 2
-            elif self.front is not None and len(inside := open_[self.front.holds(open_)]):
+            else:
                 self._tighten(self._largest(inside, near))
                 near *= 2
-            else:
-                some = self._largest(open_, far)
-                self._tighten(some)
-                self.newcomers.append(some)
-                far *= 4
+
+    def _open(self, some: Indices, best: float) -> Indices:
+        """Who of these may still be as good as the best, and has not been evaluated."""
+        return some[
+            (self._worth(some) >= best * (1.0 - TIE)) & (self.exact[some] != self.information.absorbed)
+        ]
 
     def winner(self, best: float) -> tuple[int, float]:
         """Among the exact gains equal to the best, the one of the smallest hash."""
@@ -210,7 +234,7 @@ class _Run:
 
     def tail(self, count: int) -> Indices:
         """Up to ``count`` of the remaining candidates in the order of their hashes; none with a budget."""
-        rest = self.remaining()
+        rest = np.flatnonzero(self.bound > -np.inf)
         rest = rest[np.lexsort((rest, self.table.ids.hash[rest]))]
         if self.ledger is None:
             chosen = rest[:count]
@@ -225,49 +249,77 @@ class _Run:
         return chosen
 
     def absorb(self, pick: int, before: Callable[[Blocks], None] | None) -> None:
-        """Absorb the pick; let into the front what was read from outside for it."""
-        if self.front is not None:
-            self.rows_read += self.front.admit(np.concatenate(self.newcomers), self._worth())
-            self.newcomers = [np.empty(0, np.int64)]
+        """Absorb the pick."""
         if self.ledger is not None:
             self.ledger.enter(pick)
             self.bound[~self.ledger.open] = -np.inf
-        block = self._read(np.array([pick]))
+        block = self._rows(np.array([pick]))
         if before is not None:
             before(block)
         self.information.absorb(block)
         self.evaluated = []
         self.bound[pick] = -np.inf
         if not self.information.bound:
-            self.bound[self.remaining()] = np.inf
+            self.bound[self.bound > -np.inf] = np.inf
 
     def _evaluate(self, some: Indices) -> float:
         """Exact gains, which become the bounds; return the largest."""
-        for part in self._tiles(np.sort(some)):
-            self.bound[part] = self.information.gain(self._rows(part))
+        parts = list(self._tiles(np.sort(some)))
+        for part, (gain, _) in zip(parts, self._map(gains, parts), strict=True):
+            self.bound[part] = gain
         self.exact[some] = self.stamp[some] = self.information.absorbed
         return float(self._worth(some).max())
 
     def _tighten(self, some: Indices) -> None:
-        """Bring bounds to now."""
-        some = some[np.lexsort((some, self.stamp[some]))]  # tiles of like age need the same panel
-        for part in self._tiles(some):
-            rows, old, since = self._rows(part), self.bound[part], self.stamp[part]
-            self.bound[part] = self.information.tighten(rows, old, since=since)
+        """Bring bounds to now, and let into the front what was read from outside for it."""
+        n = len(self.table)
+        some = np.sort(self.stamp[some] * n + some) % n  # tiles of like age need the same directions
+        parts = list(self._tiles(some))
+        more = [(self.bound[part], self.stamp[part]) for part in parts]
+        for part, (bound, rows) in zip(parts, self._map(bounds, parts, more), strict=True):
+            self.bound[part] = bound
+            self._offer(part, rows)
         self.stamp[some] = self.information.absorbed
+        self._fetch(parts)
+
+    def _map(
+        self, work: Work, parts: list[Indices], more: list[tuple[Any, ...]] | None = None
+    ) -> Iterator[tuple[Vector, Any]]:
+        """The work on each part, and the rows that were read for it, if any."""
+        more = [()] * len(parts) if more is None else more
+        inside = self.front is not None and all(self.front.holds(part).all() for part in parts)
+        if inside or not self.passes.shares(parts):
+            for part, arguments in zip(parts, more, strict=True):
+                blocks = None if self.front is None else self.front.find(part)
+                rows = None
+                if blocks is None:
+                    rows, blocks = self.passes.read(part)
+                yield work(self.information, blocks, *arguments), rows
+        else:
+            oldest = min(
+                (int(since.min()) for *_, since in more if len(since)), default=self.information.absorbed
+            )
+            for answer in self.passes.map(work, self.information.reader(oldest), parts, more):
+                yield answer, None
 
     def _rows(self, some: Indices) -> Blocks:
         """From the front, or else from the table."""
         blocks = None if self.front is None else self.front.find(some)
-        return self._read(some) if blocks is None else blocks
+        return self.passes.read(some)[1] if blocks is None else blocks
 
-    def _read(self, some: Indices) -> Blocks:
-        self.rows_read += int(self.rows_of[some].sum())
-        return gather(self.table, some)
+    def _offer(self, part: Indices, rows: Any) -> None:
+        """Let candidates into the front, by the rows that were read for them."""
+        if self.front is not None and rows is not None:
+            self.front.admit(part, self._worth(), rows)
+
+    def _fetch(self, parts: list[Indices]) -> None:
+        """Let the best of candidates that were read elsewhere into the front."""
+        if self.front is not None and self.passes.shares(parts):
+            self.passes.rows_read += self.front.admit(np.concatenate(parts), self._worth())
 
     def _tiles(self, some: Indices) -> Iterator[Indices]:
         """Cut candidates into parts of about ``_PART_ROWS`` rows."""
-        ends = np.cumsum(self.rows_of[some])
+        ends = np.cumsum(self.table.offsets[some + 1] - self.table.offsets[some])
         start = 0
         while start < len(some):
             read = ends[start - 1] if start else 0

@@ -1,0 +1,181 @@
+"""Who reads the candidates of a pool: this process, or the workers of an executor, for the same numbers.
+
+Work is cut into parts before anyone is asked to do it, and answers come back in the order of the parts, so that they
+do not depend on who did what. Rows that lie on disk travel as their path, and are read where they are needed; rows in
+memory are sent, a few parts at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aliquot.errors import SelectionError
+from aliquot.information import Blocks, Information
+from aliquot.information.blocks import scaled
+from aliquot.table import Features, Ids
+
+__all__ = ["Part", "Passes", "Work", "bounds", "gains", "ordered"]
+
+_TOGETHER = 16  # parts sent as one task
+_AHEAD = 16  # tasks that wait in an executor at a time: their rows may be in memory
+
+Indices = NDArray[np.int64]
+Vector = NDArray[np.float64]
+T = TypeVar("T")
+
+#: What is done with the rows of a part: ``work(information, blocks, *arguments)``, one number a candidate.
+Work = Callable[..., Vector]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some candidates of a table, whose rows are read when they are asked for.
+
+    Parameters
+    ----------
+    rows : array-like
+        Of the whole table, or of these candidates alone where ``index`` is None.
+    index : (rows,) array of int or None
+    kind, weight, prior, offsets
+        As of a table of these candidates alone.
+    """
+
+    rows: Any
+    index: Indices | None
+    kind: NDArray[np.uint8]
+    weight: Vector
+    prior: Vector
+    offsets: Indices
+
+    @classmethod
+    def of(cls, table: Features, some: Indices, *, here: bool = False) -> Part:
+        """These candidates; with ``here``, or where rows do not lie on disk by a path, their rows are read now."""
+        index = table.row_index(some)
+        offsets = np.concatenate(([0], np.cumsum(table.offsets[some + 1] - table.offsets[some])))
+        rows: Any = table.rows  # or anything that can be indexed like one
+        held = here or isinstance(rows, np.ndarray)
+        return cls(
+            rows[index] if held else rows,
+            None if held else index,
+            table.kind[index],
+            table.weight[index],
+            table.prior,
+            offsets.astype(np.int64),
+        )
+
+    def read(self) -> NDArray[Any]:
+        """The rows, as they are stored."""
+        return np.asarray(self.rows if self.index is None else self.rows[self.index])
+
+    def blocks(self, rows: NDArray[Any] | None = None) -> Blocks:
+        """Scaled rows."""
+        return Blocks(
+            scaled(self.read() if rows is None else rows, self.prior), self.weight, self.kind, self.offsets
+        )
+
+    def features(self) -> Features:
+        """A table of these candidates, in memory, under numbers of their own."""
+        n = len(self.offsets) - 1
+        names = tuple(f"f{k}" for k in range(len(self.prior)))
+        ids = Ids.numbered(n)
+        return Features(self.read(), self.offsets, self.kind, self.weight, self.prior, names, {}, ids)
+
+
+def gains(information: Information, blocks: Blocks) -> Vector:
+    """Exact gains."""
+    return information.gain(blocks)
+
+
+def bounds(information: Information, blocks: Blocks, bound: Vector, since: Indices) -> Vector:
+    """Bounds brought to now."""
+    return information.tighten(blocks, bound, since=since)
+
+
+class Passes:
+    """Reads parts of a table, and counts.
+
+    Parameters
+    ----------
+    table : Features
+    executor : Executor, optional
+        Takes what is worth sending.
+
+    Attributes
+    ----------
+    rows_read : int
+    """
+
+    def __init__(self, table: Features, executor: Executor | None = None) -> None:
+        self.table, self.executor = table, executor
+        self.rows_read = 0
+
+    def read(self, some: Indices) -> tuple[NDArray[Any], Blocks]:
+        """Rows of these candidates as they are stored, and scaled."""
+        part = Part.of(self.table, some, here=True)
+        rows = part.read()
+        self.rows_read += len(rows)
+        return rows, part.blocks(rows)
+
+    def shares(self, parts: Sequence[Indices]) -> bool:
+        """Whether this is enough work to be sent to an executor, and there is one."""
+        return self.executor is not None and len(parts) >= _TOGETHER // 2
+
+    def map(
+        self, work: Work, information: Information, parts: Sequence[Indices], more: Sequence[tuple[Any, ...]]
+    ) -> Iterator[Vector]:
+        """``work(information, blocks, *arguments)`` of every part, by the executor, in order."""
+        assert self.executor is not None
+        groups = [slice(k, k + _TOGETHER) for k in range(0, len(parts), _TOGETHER)]
+
+        def task(group: slice) -> tuple[Any, ...]:
+            sent = [Part.of(self.table, some) for some in parts[group]]
+            self.rows_read += sum(int(part.offsets[-1]) for part in sent)
+            return work, information, sent, list(more[group])
+
+        for answers in ordered(self.executor, _together, groups, task):
+            yield from answers
+
+
+def _together(
+    work: Work, information: Information, parts: list[Part], more: list[tuple[Any, ...]]
+) -> list[Vector]:
+    """A task: runs wherever the executor wants."""
+    return [work(information, part.blocks(), *arguments) for part, arguments in zip(parts, more, strict=True)]
+
+
+def ordered(
+    executor: Executor,
+    function: Callable[..., T],
+    jobs: Sequence[Any],
+    task: Callable[[Any], tuple[Any, ...]],
+) -> Iterator[T]:
+    """``function(*task(job))`` of every job, by the executor, in order; a few tasks wait at a time.
+
+    Raises
+    ------
+    SelectionError
+        If the workers have gone.
+    """
+    waiting: deque[Future[T]] = deque()
+    try:
+        for job in jobs:
+            waiting.append(executor.submit(function, *task(job)))
+            if len(waiting) == _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenExecutor as error:
+        raise SelectionError(
+            f"the workers of the executor have gone ({error}); perhaps they had too little memory: start fewer of"
+            " them, or choose without an executor"
+        ) from error
+    finally:
+        for future in waiting:
+            future.cancel()
