@@ -70,18 +70,24 @@ def test_surfaces_of_copper_are_those_of_ase(miller, energy_of):
 
 
 def test_lennard_jones_crystal():
-    """Lattice sums of fcc (A12 = 12.13188, A6 = 14.45392): a, cohesion and B in closed form, for a long cutoff."""
-    a6, a12 = 14.45392, 12.13188
+    """Closed forms of fcc with the lattice sums A of the four shells that the cutoff leaves (lengths in bonds):
+
+    r = σ (2 A12 / A6)^(1/6),  e = −ε A6² / (2 A12) less the shift at the cutoff,  B = (4 ε / σ³) A12 (A6 / A12)^(5/2).
+    """
     sigma, epsilon = 2.62, 0.4
-    calculator = LennardJones(sigma=sigma, epsilon=epsilon, rc=7 * sigma, smooth=False)
-    found = crystal_properties(calculator, "fcc", elements=["Cu"], quantities=["eos", "elastic"], start=4.0)
+    lengths = np.sqrt(np.repeat([1, 2, 3, 4], [12, 6, 24, 12]))
+    a6, a12 = (lengths**-6.0).sum(), (lengths**-12.0).sum()
     nearest = sigma * (2 * a12 / a6) ** (1 / 6)
-    assert found.lattice.nearest == pytest.approx(nearest, rel=2e-4)
-    assert -found.lattice.energy == pytest.approx(epsilon * a6**2 / (2 * a12), rel=8e-3)
+    cutoff = 2.1 * nearest  # between the fourth shell and the fifth, at ±4 % of volume too
+    calculator = LennardJones(sigma=sigma, epsilon=epsilon, rc=cutoff, smooth=False)
+    found = crystal_properties(calculator, "fcc", elements=["Cu"], quantities=["eos", "elastic"], start=4.0)
+    assert found.lattice.nearest == pytest.approx(nearest, rel=1e-7)
+    shift = 4 * epsilon * ((sigma / cutoff) ** 12 - (sigma / cutoff) ** 6) * len(lengths) / 2
+    assert found.lattice.energy == pytest.approx(-epsilon * a6**2 / (2 * a12) - shift, rel=1e-7)
     modulus = 4 * epsilon / sigma**3 * a12 * (a6 / a12) ** 2.5 / units.GPa
-    assert found.elastic.bulk_modulus == pytest.approx(modulus, rel=1e-2)
-    assert found.eos.bulk_modulus == pytest.approx(modulus, rel=1.5e-2)
-    assert found.elastic.relaxed["C12"] == pytest.approx(found.elastic.relaxed["C44"], rel=1e-3)  # Cauchy
+    assert found.elastic.bulk_modulus == pytest.approx(modulus, rel=1e-4)
+    assert found.eos.bulk_modulus == pytest.approx(modulus, rel=2e-3)
+    assert found.elastic.relaxed["C12"] == pytest.approx(found.elastic.relaxed["C44"], rel=1e-4)  # Cauchy
 
 
 def test_hexagonal_copper(energy_of, modulus_by_energy):
