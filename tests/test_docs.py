@@ -85,6 +85,21 @@ def test_guide_to_large_pools(tmp_path, monkeypatch):
     assert len(selection) == 10
 
 
+def test_guide_to_properties(tmp_path, monkeypatch, copper_potential):
+    monkeypatch.chdir(tmp_path)
+    copper_potential.save("copper.ace")
+    page = (ROOT / "docs" / "guides" / "properties.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        result = CliRunner().invoke(app, command.split())
+        assert result.exit_code == 0, (command, result.output)
+    ours, emt = (json.loads(Path(name).read_text()) for name in ("copper.json", "emt.json"))
+    assert ours["lattice"]["a"] == pytest.approx(emt["lattice"]["a"], rel=2e-3)
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(block, {})
+
+
 def test_tutorial_in_small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = ROOT / "docs" / "tutorials" / "make_pool.py"
