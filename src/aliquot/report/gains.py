@@ -102,6 +102,11 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Each pick is the structure from which a linear model would learn most, as far as a projection of the features"
         " to fewer dimensions can tell.",
     ),
+    ("kmeans", ""): (
+        "Middles of clusters",
+        "The pool was divided into clusters about as many centres as there are picks, beside the known structures, which"
+        " are clusters of their own; each pick is the structure nearest to a centre, those of large clusters first.",
+    ),
     ("kmedoids", ""): (
         "Medoids",
         "The picks are those structures to which, or to a known one, the others lie nearest on average: each stands for"

@@ -23,6 +23,7 @@ from aliquot.selection import (
     entropy,
     fps,
     kdpp,
+    kmeans,
     kmedoids,
     maxvol,
     msc,
@@ -39,6 +40,7 @@ from aliquot.selection.dpp_map import DPPMap
 from aliquot.selection.entropy import MaxEntropy
 from aliquot.selection.fps import FPS
 from aliquot.selection.kdpp import KDPP
+from aliquot.selection.kmeans import KMeans
 from aliquot.selection.kmedoids import KMedoids
 from aliquot.selection.maxvol import MaxVol
 from aliquot.selection.method import Method
@@ -61,6 +63,7 @@ __all__ = [
     "Constraints",
     "Cost",
     "DPPMap",
+    "KMeans",
     "KMedoids",
     "MaxEntropy",
     "MaxVol",
@@ -89,6 +92,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             dpp,
             kdpp,
             dpp_map,
+            kmeans,
             kmedoids,
             maxvol,
             uniform,
