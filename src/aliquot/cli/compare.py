@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -189,6 +189,7 @@ class _Found:
 def _compare(job: Job, specs: Sequence[MethodSpec], goals: Sequence[Goal], progress: Progress) -> _Found:
     """Read, describe, choose with every method, measure."""
     from aliquot.cli.job import describe_all, read_both
+    from aliquot.cli.method_spec import with_values
     from aliquot.selection.comparison import compare
 
     timings: dict[str, float] = {}
@@ -206,6 +207,7 @@ def _compare(job: Job, specs: Sequence[MethodSpec], goals: Sequence[Goal], progr
     if goals:
         files = [(f, t) for f, t in zip(targets, tables, strict=True) if t is not None]
         aims["goal"] = targets_of(goals, features, files, pool.config_type)
+    specs = [replace(s, parameters=with_values(s.method, s.parameters, pool)[0]) for s in specs]
     choices, refused = _choose(specs, n, features, known_features, prior, aims, job.seed, progress)
     if not choices:
         label, why = next(iter(refused.items()))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from aliquot.cli.job import Job, Outcome, signed
 from aliquot.cli.limits import Limits
+from aliquot.cli.method_spec import formulas_of
 from aliquot.cli.options import count
 from aliquot.cli.outputs import Outputs
 from aliquot.cli.prior import with_prior
@@ -110,6 +111,11 @@ def _check(job: Job) -> None:
         raise InputError(
             f"{job.pool[0]} is a feature store, which has no structures: --goal needs the files; --score goal chooses"
             " towards the mean over the store itself"
+        )
+    if formulas := formulas_of(job.method, job.parameters):
+        raise InputError(
+            f"{job.pool[0]} is a feature store, which has no structures: {', '.join(formulas)} of {job.method} needs"
+            " the files; leave it out, or name the files as the pool"
         )
     if job.limits != Limits() or job.rest is not None or job.number is None:
         raise InputError(

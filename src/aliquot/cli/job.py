@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aliquot.cli.goals import parse_goals, read_goals, targets_of
 from aliquot.cli.limits import Limits
+from aliquot.cli.method_spec import formulas_of, with_values
 from aliquot.cli.options import Reading, count
 from aliquot.cli.outputs import Outputs
 from aliquot.cli.prior import with_prior
@@ -127,6 +128,8 @@ def run(job: Job, screen: Screen) -> Outcome:
             pool, known, exclusions, notes = read_both(job, progress, timings)
             sieved = job.limits.sieve(pool)
             pool, notes = sieved.frames, (*notes, *sieved.notes)
+            parameters, said = with_values(job.method, job.parameters, pool)
+            notes = (*notes, *said)
             n, cost = _affordable(job, pool, len(exclusions), sieved)
             exclusions = (*exclusions, *sieved.exclusions)
             targets = read_goals(goals, job.reading, progress)
@@ -135,7 +138,7 @@ def run(job: Job, screen: Screen) -> Outcome:
             groups = job.limits.constraints(
                 pool, features, reading=job.reading, gone=exclusions, progress=progress
             )
-            parameters = with_prior(job.method, job.parameters, known, known_features, progress)
+            parameters = with_prior(job.method, parameters, known, known_features, progress)
             if goals:
                 files = [(f, t) for f, t in zip(targets, tables, strict=True) if t is not None]
                 parameters["goal"] = targets_of(goals, features, files, job.limits.labels(pool))
@@ -156,7 +159,9 @@ def _try_method(job: Job) -> None:
     energy = Features.from_array(np.ones((2, 1)), offsets=np.array([0, 2]))
     one = replace(energy, kind=np.array([KINDS.index("energy"), KINDS.index("force")], np.uint8))
     cost, groups = job.limits.trial()
-    select(one, 1, method=job.method, cost=cost, groups=groups, seed=job.seed, **job.parameters)
+    later = formulas_of(job.method, job.parameters)
+    parameters = {key: value for key, value in job.parameters.items() if key not in later}
+    select(one, 1, method=job.method, cost=cost, groups=groups, seed=job.seed, **parameters)
 
 
 def read_usable(

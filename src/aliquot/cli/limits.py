@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aliquot.cli.cost import budget_of, check_cost, costs
+from aliquot.cli.cost import budget_of, costs
+from aliquot.cli.formula import check_formula
 from aliquot.cli.options import Reading
 from aliquot.errors import InputError
 from aliquot.progress import Progress
@@ -80,7 +81,7 @@ class Limits:
                 "--budget needs --cost, which says what a structure costs, such as --cost atoms^3"
             )
         if self.cost is not None:
-            check_cost(self.cost)
+            check_formula(self.cost, option="--cost")
         if self.budget is not None:
             budget_of(self.budget, lambda: 1.0)
         _quotas("--at-least", self.at_least)

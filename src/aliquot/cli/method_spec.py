@@ -3,7 +3,8 @@
 A comma separates parameters as well as methods: a piece that is ``KEY=VALUE`` belongs to the method before it,
 any other piece begins a method. So ``fps,bayes:score=energy,precision=1e-3,random`` is three methods. A value may
 have parameters of its own, as in ``kdpp:kernel=polynomial:degree=3,offset=1``: a ``KEY=VALUE`` that is no parameter
-of the method goes on with such a value.
+of the method goes on with such a value. A parameter that is a number for every candidate, as in
+``kdpp:quality=column:weight``, is a formula; see :mod:`aliquot.cli.formula`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,25 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from aliquot.cli.formula import check_formula, evaluate
 from aliquot.errors import InputError, SelectionError
 from aliquot.selection import METHODS, selector_named
 from aliquot.selection.score import SCORES
 
-__all__ = ["EVERY", "MethodSpec", "parameters_of", "parse_method", "parse_methods"]
+if TYPE_CHECKING:
+    from aliquot.structures import Frames
+
+__all__ = [
+    "EVERY",
+    "MethodSpec",
+    "formulas_of",
+    "parameters_of",
+    "parse_method",
+    "parse_methods",
+    "with_values",
+]
 
 #: The word for all methods.
 EVERY: Final = "all"
@@ -121,11 +134,37 @@ def parameters_of(kind: type[Any], text: str, rest: str) -> dict[str, Any]:
     return {key: _value(text, key, value, types.get(key, "str")) for key, value in given.items()}
 
 
+def formulas_of(method: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters that are formulas still: numbers for every candidate, as written."""
+    arrays = {f.name for f in fields(METHODS[method].selector) if "ArrayLike" in str(f.type)}
+    return {key: value for key, value in parameters.items() if key in arrays and isinstance(value, str)}
+
+
+def with_values(
+    method: str, parameters: Mapping[str, Any], pool: Frames
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The same with the values of the formulas for the pool, and what to say of them.
+
+    Raises
+    ------
+    InputError
+        If a frame lacks a column.
+    """
+    made, notes = dict(parameters), list[str]()
+    for key, text in formulas_of(method, parameters).items():
+        made[key] = values = evaluate(text, pool, option=f"{method}:{key}")
+        notes.append(f"{key} of a candidate: {text}, from {values.min():.6g} to {values.max():.6g}")
+    return made, tuple(notes)
+
+
 def _value(text: str, key: str, value: str, kind: str) -> Any:
     """The value in the type that the parameter has."""
     kinds = set(re.findall(r"\w+", kind))
     if "None" in kinds and value == "none":
         return None
+    if "ArrayLike" in kinds:
+        check_formula(value, option=f"{text.partition(':')[0]}:{key}")
+        return value
     if "bool" in kinds and value in ("true", "false"):
         return value == "true"
     for name, convert in (("int", int), ("float", float)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 import textwrap
@@ -47,8 +48,10 @@ def methods_command(
         screen.say(line)
     for row in rows:
         screen.say(f"\n{row['name']}")
-        for line in _lines(row, width):
+        for line in _lines(row, width, explained=bool(names)):
             screen.say(line)
+    if not names:
+        screen.say("\naliquot methods NAME explains the parameters of a method.")
     screen.emit({"command": "methods", "methods": rows})
 
 
@@ -63,6 +66,7 @@ def _row(name: str) -> dict[str, Any]:
         "gives": list(method.gives),
         "heeds": list(method.heeds),
         "parameters": {f.name: _plain(f) for f in fields(method.selector) if _writable(f)},
+        "explanations": _explanations(method.selector),
         "cost": method.cost,
         "memory": method.memory,
         "references": list(method.references),
@@ -70,8 +74,33 @@ def _row(name: str) -> dict[str, Any]:
 
 
 def _writable(field: Any) -> bool:
-    """Whether a parameter can be given in words."""
-    return set(re.findall(r"\w+", str(field.type))) <= {"int", "float", "str", "bool", "None"}
+    """Whether a parameter can be given in words; numbers for every candidate are, as a formula."""
+    return set(re.findall(r"\w+", str(field.type))) <= {"int", "float", "str", "bool", "None", "ArrayLike"}
+
+
+def _explanations(selector: type[Any]) -> dict[str, str]:
+    """What the docstring of a method says of each parameter that can be given in words."""
+    writable = {f.name: str(f.type) for f in fields(selector) if _writable(f)}
+    _, _, section = (inspect.getdoc(selector) or "").partition("Parameters\n----------\n")
+    section = re.split(r"\n\w[\w ]*\n-{3,}\n", section)[0]  # up to the next heading
+    said: dict[str, str] = {}
+    for head, body in re.findall(r"^(\w[^\n]*)\n?((?:(?:[ \t]+[^\n]*)?\n?)*)", section, re.MULTILINE):
+        names, _, kind = (part.strip() for part in head.partition(" : "))
+        choices = kind if kind.startswith("{") else ""
+        text = " ".join(f"{choices} {body}".split())
+        for name in names.split(","):
+            if name.strip() in writable:
+                said[name.strip()] = _unmarked(text)
+                if "ArrayLike" in writable[name.strip()]:
+                    said[name.strip()] += " Given as a formula like that of --cost: column:NAME, 1/atoms."
+    return said
+
+
+def _unmarked(text: str) -> str:
+    """Without the marks of a docstring."""
+    text = re.sub(r":mod:`([\w.]+)`", r"\1", text)
+    text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text)
+    return text.replace("``", "")
 
 
 def _plain(field: Any) -> Any:
@@ -80,8 +109,8 @@ def _plain(field: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
-def _lines(row: dict[str, Any], width: int) -> list[str]:
-    """What there is to say of a method, indented and wrapped."""
+def _lines(row: dict[str, Any], width: int, *, explained: bool) -> list[str]:
+    """What there is to say of a method, indented and wrapped; its parameters one by one if asked for."""
     said = [
         ("", row["summary"]),
         ("gives", ", ".join(_WORDS[word] for word in row["gives"])),
@@ -96,6 +125,11 @@ def _lines(row: dict[str, Any], width: int) -> list[str]:
         lead = f"    {head:<8}" if head else "  "
         if text:
             lines += _wrapped(text, lead, width)
+        if head == "takes" and explained:
+            for key, meaning in row["explanations"].items():
+                lines += textwrap.wrap(
+                    f"{key}: {meaning}", width, initial_indent=" " * 12, subsequent_indent=" " * 14
+                )
     return lines
 
 

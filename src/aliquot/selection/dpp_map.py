@@ -68,8 +68,16 @@ class DPPMap:
 
     Parameters
     ----------
-    kernel, quality, precision
-        As for :class:`~aliquot.selection.KDPP`. Every kernel is used exactly, whatever the size of the pool.
+    kernel : str
+        ``linear``, ``cosine``, ``cosine:exponent=2``, ``polynomial:degree=2,offset=1,length=…`` or
+        ``rbf:length=…``; a length that is not given is that of the pool. Every kernel is used exactly, whatever the
+        size of the pool. See :mod:`aliquot.information.kernel`.
+    quality : array_like, optional
+        q of each candidate of the pool, positive: those of larger quality are chosen rather.
+    precision : float, optional
+        Noise of the known structures, in the units of the kernel; 0 for none, possible while fewer are known than
+        the rank. By default 10⁻¹² of the largest eigenvalue of the pool's second moment (linear, cosine) or of the
+        mean of the kernel's diagonal.
     ridge : float
         ε as a fraction of the mean of the diagonal of L; positive.
     swaps : int
