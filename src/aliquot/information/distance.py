@@ -118,9 +118,10 @@ class Distance:
         return twin
 
     def reader(self, since: int) -> Distance:
-        """What another process needs: a copy without room for more."""
-        twin = self.copy()
-        twin._points, twin._squares = self.points.copy(), self._squares[: len(self.points)].copy()
+        """What another process needs: the points, without room for more."""
+        twin = Distance(self.n_features)
+        twin._points, twin._squares = self.points, self._squares[: len(self.points)]
+        twin._clock = list(self._clock)
         return twin
 
     def _panels(self, first: int, n: int) -> list[slice]:

@@ -28,8 +28,9 @@ Lecture Notes in Control and Information Sciences 7, 234 (1978), doi:10.1007/BFb
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,17 @@ from aliquot.information.protocol import SLACK
 from aliquot.progress import Progress, silent
 from aliquot.selection.front import Front
 from aliquot.selection.ledger import Ledger
-from aliquot.selection.passes import Passes, Work, bounds, gains
+from aliquot.selection.passes import Passes, Work, bounds, gains, threads
 from aliquot.table import TILE_ROWS, Features
 
-__all__ = ["TIE", "Trace", "first_by_hash", "greedy"]
+__all__ = ["EXHAUSTED", "TIE", "Trace", "first_by_hash", "greedy"]
 
 #: Gains that differ by less than this, relatively, are equal: the smaller content hash decides.
 TIE = 1e-9
+
+#: Variances that have fallen below this fraction of the first are rounding: their relative error, about 2 √d ε times
+#: the root of the ratio, has come to a percent. Who follows is settled by content hash.
+EXHAUSTED = 1e-24
 
 _PART_ROWS = TILE_ROWS // 4  # brought to float64 at a time: small enough for the cache
 _FIRST_EXACT = 4  # candidates first evaluated exactly for a pick, doubled each time
@@ -73,6 +78,8 @@ class Trace:
         Clock of the information at which each bound was computed.
     rows_read : int
         Rows of the table that were read, again and again counted.
+    exhausted : int or None
+        The pick from which on gains were rounding, and content hashes decided.
     """
 
     index: Indices
@@ -80,6 +87,7 @@ class Trace:
     bound: Vector
     stamp: Indices
     rows_read: int
+    exhausted: int | None = None
 
 
 def greedy(
@@ -125,26 +133,28 @@ def greedy(
     pick; far less where the spectrum of the pool falls quickly.
     """
     allowed = np.ones(len(candidates), bool) if allowed is None else allowed
-    run = _Run(
-        information, candidates, allowed if ledger is None else allowed & ledger.open, ledger, executor
-    )
-    index, gain = np.empty(n, np.int64), np.empty(n)
-    k = 0
-    while k < n and (best := run.settle()) > -np.inf:
-        if best == 0.0:  # nothing left to learn: the rest in the order of their hashes, which changes nothing
-            rest = run.tail(n - k)
-            index[k : k + len(rest)], gain[k : k + len(rest)] = rest, 0.0
-            k += len(rest)
-            break
-        pick, value = run.winner(best)
-        if ledger is not None and not ledger.admits(pick):
-            run.bound[pick] = -np.inf
-            continue
-        index[k], gain[k] = pick, value
-        run.absorb(pick, before)
-        k += 1
-        progress(stage, k, n)
-    return Trace(index[:k], gain[:k], run.bound, run.stamp, run.rows_read)
+    if ledger is not None:
+        allowed = allowed & ledger.open
+    with threads() as pool:
+        run = _Run(information, candidates, allowed, ledger, executor, pool)
+        index, gain, exhausted = np.empty(n, np.int64), np.empty(n), None
+        k, largest = 0, 0.0
+        while k < n and (best := run.settle()) > -np.inf:
+            largest = max(largest, best)
+            if best <= EXHAUSTED * largest:  # the rest in the order of their hashes, which changes nothing
+                exhausted, rest = k, run.tail(n - k)
+                index[k : k + len(rest)], gain[k : k + len(rest)] = rest, 0.0
+                k += len(rest)
+                break
+            pick, value = run.winner(best)
+            if ledger is not None and not ledger.admits(pick):
+                run.bound[pick] = -np.inf
+                continue
+            index[k], gain[k] = pick, value
+            run.absorb(pick, before)
+            k += 1
+            progress(stage, k, n)
+        return Trace(index[:k], gain[:k], run.bound, run.stamp, run.rows_read, exhausted)
 
 
 def first_by_hash(table: Features, tied: Indices) -> int:
@@ -162,9 +172,10 @@ class _Run:
         allowed: NDArray[np.bool_],
         ledger: Ledger | None,
         executor: Executor | None,
+        pool: ThreadPoolExecutor | None,
     ) -> None:
         self.information, self.table, self.ledger = information, table, ledger
-        self.passes = Passes(table, executor)
+        self.passes = Passes(table, executor, pool)
         self.price = None if ledger is None else ledger.price  # what gains are divided by to be compared
         n = len(table)
         self.bound: Vector = np.full(n, -np.inf)
@@ -287,25 +298,37 @@ class _Run:
     ) -> Iterator[tuple[Vector, Any]]:
         """The work on each part, and the rows that were read for it, if any."""
         more = [()] * len(parts) if more is None else more
-        inside = self.front is not None and all(self.front.holds(part).all() for part in parts)
-        if inside or not self.passes.shares(parts):
-            for part, arguments in zip(parts, more, strict=True):
-                blocks = None if self.front is None else self.front.find(part)
-                rows = None
-                if blocks is None:
-                    rows, blocks = self.passes.read(part)
-                yield work(self.information, blocks, *arguments), rows
-        else:
-            oldest = min(
-                (int(since.min()) for *_, since in more if len(since)), default=self.information.absorbed
-            )
-            for answer in self.passes.map(work, self.information.reader(oldest), parts, more):
+        now = self.information.absorbed
+        information = self.information
+        if len(parts) > 1:
+            information = information.reader(min((int(m[1].min()) for m in more if m), default=now))
+        held = [self.front is not None and bool(self.front.holds(part).all()) for part in parts]
+        if self.passes.shares(parts) and not all(held):
+            for answer in self.passes.map(work, information, parts, more):
                 yield answer, None
+        else:  # the front takes in rows while threads are at work, but only where none of them reads from it
+            job = partial(self._one, work, information)
+            for answer, rows in self.passes.here(job, parts, held, more):
+                self.passes.rows_read += 0 if rows is None else len(rows)
+                yield answer, rows
+
+    def _one(
+        self, work: Work, information: Information, part: Indices, held: bool, arguments: tuple[Any, ...]
+    ) -> tuple[Vector, Any]:
+        """The work on one part, and the rows that were read for it."""
+        blocks = self.front.find(part) if held and self.front is not None else None
+        rows = None
+        if blocks is None:
+            rows, blocks = self.passes.read(part)
+        return work(information, blocks, *arguments), rows
 
     def _rows(self, some: Indices) -> Blocks:
         """From the front, or else from the table."""
         blocks = None if self.front is None else self.front.find(some)
-        return self.passes.read(some)[1] if blocks is None else blocks
+        if blocks is None:
+            _, blocks = self.passes.read(some)
+            self.passes.rows_read += len(blocks.x)
+        return blocks
 
     def _offer(self, part: Indices, rows: Any) -> None:
         """Let candidates into the front, by the rows that were read for them."""

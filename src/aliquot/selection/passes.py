@@ -1,7 +1,10 @@
-"""Who reads the candidates of a pool: this process, or the workers of an executor, for the same numbers.
+"""Who reads the candidates of a pool: the threads of this process, or the workers of an executor, for the same numbers.
 
 Work is cut into parts before anyone is asked to do it, and answers come back in the order of the parts, so that they
-do not depend on who did what. Rows that lie on disk travel as their path, and are read where they are needed; rows in
+do not depend on who did what. Every part is worked on by one thread, whatever the number of threads: how BLAS would
+share a matrix product among several changes its last digits.
+
+Rows that lie on disk travel to the workers of an executor as their path, and are read where they are needed; rows in
 memory are sent, a few parts at a time.
 """
 
@@ -9,19 +12,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from aliquot.errors import SelectionError
 from aliquot.information import Blocks, Information
 from aliquot.information.blocks import scaled
 from aliquot.table import Features, Ids
 
-__all__ = ["Part", "Passes", "Work", "bounds", "gains", "ordered"]
+__all__ = ["Part", "Passes", "Work", "bounds", "gains", "ordered", "threads"]
 
 _TOGETHER = 16  # parts sent as one task
 _AHEAD = 16  # tasks that wait in an executor at a time: their rows may be in memory
@@ -98,6 +103,20 @@ def bounds(information: Information, blocks: Blocks, bound: Vector, since: Indic
     return information.tighten(blocks, bound, since=since)
 
 
+@contextmanager
+def threads() -> Iterator[ThreadPoolExecutor | None]:
+    """As many threads as BLAS had, which has one from here on; None where that was one."""
+    controller = ThreadpoolController()
+    blas = controller.select(user_api="blas")
+    count = max((int(library["num_threads"]) for library in blas.info()), default=1)
+    with blas.limit(limits=1):
+        if count == 1:
+            yield None
+        else:
+            with ThreadPoolExecutor(count) as pool:
+                yield pool
+
+
 class Passes:
     """Reads parts of a table, and counts.
 
@@ -106,22 +125,32 @@ class Passes:
     table : Features
     executor : Executor, optional
         Takes what is worth sending.
+    pool : ThreadPoolExecutor, optional
+        Takes the rest, part by part.
 
     Attributes
     ----------
     rows_read : int
     """
 
-    def __init__(self, table: Features, executor: Executor | None = None) -> None:
-        self.table, self.executor = table, executor
+    def __init__(
+        self, table: Features, executor: Executor | None = None, pool: ThreadPoolExecutor | None = None
+    ) -> None:
+        self.table, self.executor, self.pool = table, executor, pool
         self.rows_read = 0
 
     def read(self, some: Indices) -> tuple[NDArray[Any], Blocks]:
-        """Rows of these candidates as they are stored, and scaled."""
+        """Rows of these candidates as they are stored, and scaled; they are not counted."""
         part = Part.of(self.table, some, here=True)
         rows = part.read()
-        self.rows_read += len(rows)
         return rows, part.blocks(rows)
+
+    def here(self, job: Callable[..., T], *arguments: Sequence[Any]) -> Iterator[T]:
+        """``job`` of each, by the threads of this process, in order."""
+        if self.pool is None or len(arguments[0]) < 2:
+            yield from map(job, *arguments)
+        else:
+            yield from ordered(self.pool, job, list(zip(*arguments, strict=True)), tuple)
 
     def shares(self, parts: Sequence[Indices]) -> bool:
         """Whether this is enough work to be sent to an executor, and there is one."""
