@@ -152,12 +152,10 @@ def crystal_properties(
     (3.59, 90)
     """
     kind = find_prototype(prototype, elements)
-    _check(
-        quantities, {"images": images, "thickness": thickness, "vacuum": vacuum, "fmax": fmax}, steps, start
-    )
     wanted = tuple(surfaces or kind.surfaces) if "surfaces" in quantities else ()
-    for miller in wanted:
-        check_miller(miller)
+    relaxing = {"fmax": fmax, "steps": steps}
+    lengths = {"images": images, "thickness": thickness, "vacuum": vacuum}
+    _check(quantities, wanted, {**lengths, **relaxing, "start": 1.0 if start is None else start})
     counted = CountedCalculator(calculator)
     lattice, found_notes = relax_lattice(counted, kind, elements, start=start, progress=progress)
     notes = list(found_notes)
@@ -171,37 +169,30 @@ def crystal_properties(
 
     eos = attempt("equation of state", equation_of_state) if "eos" in quantities else None
     elastic = attempt("elastic constants", elastic_constants) if "elastic" in quantities else None
-    relaxing = {"fmax": fmax, "steps": steps}
     missing = attempt("vacancy", vacancy, images=images, **relaxing) if "vacancy" in quantities else None
     slabs = {"thickness": thickness, "vacuum": vacuum, **relaxing}
     tried = [attempt(f"surface {m}", surface_energy, m, **slabs) for m in wanted]
     faces = tuple(face for face in tried if face is not None)
-    return CrystalProperties(
-        lattice=lattice,
-        eos=eos,
-        elastic=elastic,
-        vacancy=missing,
-        surfaces=faces,
-        notes=(*notes, *_doubts(eos, elastic, missing, faces)),
-        settings={
-            "quantities": [q for q in QUANTITIES if q in quantities],
-            "start": start,
-            "images": images,
-            "thickness": thickness,
-            "vacuum": vacuum,
-            "fmax": fmax,
-            "steps": steps,
-        },
-        calls=counted.calls,
-        atoms_evaluated=counted.atoms_evaluated,
-    )
+    settings = {
+        "quantities": [q for q in QUANTITIES if q in quantities],
+        "start": start,
+        **lengths,
+        **relaxing,
+    }
+    notes += _doubts(eos, elastic, missing, faces)
+    calls = counted.calls, counted.atoms_evaluated
+    return CrystalProperties(lattice, eos, elastic, missing, faces, tuple(notes), settings, *calls)
 
 
-def _check(quantities: Sequence[str], lengths: Mapping[str, float], steps: int, start: float | None) -> None:
+def _check(
+    quantities: Sequence[str], surfaces: Sequence[tuple[int, int, int]], positive: Mapping[str, float]
+) -> None:
     unknown = sorted(set(quantities) - set(QUANTITIES))
     if unknown:
         raise InputError(f"there is no quantity {unknown[0]!r}; there are {', '.join(QUANTITIES)}")
-    for name, value in (*lengths.items(), ("steps", steps), ("start", 1.0 if start is None else start)):
+    for miller in surfaces:
+        check_miller(miller)
+    for name, value in positive.items():
         if not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} must be a positive number; got {value}")
 

@@ -34,6 +34,9 @@ RATTLE: Final = 0.05
 #: Where neighbours start: the share of the way into the hole.
 INWARD: Final = (0.0, 0.2)
 
+#: Shapes whose energies differ by less than this (eV) are one; the first start stands for it.
+ALIKE: Final = 1e-3
+
 
 @dataclass(frozen=True)
 class Vacancy:
@@ -137,9 +140,8 @@ def vacancy(
 
     trials = [relaxed(small, inward) for inward in INWARD]
     shapes = tuple(energy for _, energy in trials)
-    best = int(
-        np.argmin([np.inf if e is None else round(e, 4) for e in shapes])
-    )  # the first unless truly lower
+    depths = np.array([np.inf if energy is None else energy for energy in shapes])
+    best = int(np.argmax(depths <= depths.min() + ALIKE))
     end, found = trials[best] if large == small else relaxed(large, INWARD[best])
     hint = shapes[best] if large != small else None
     clamped = (cell * large)[1:]
