@@ -88,13 +88,27 @@ def test_demo_end_to_end(tmp_path):
     shown = subprocess.run([*ALIQUOT, "demo", "--out", out], capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert time.perf_counter() - start < 120  # under 60 on an idle machine
-    names = ["known.xyz", "pool.xyz", "rest.xyz", "selected.html", "selected.json", "selected.xyz"]
+    names = [
+        "known.xyz",
+        "model.ace",
+        "pool.xyz",
+        "rest.xyz",
+        "selected.html",
+        "selected.json",
+        "selected.xyz",
+    ]
     assert sorted(os.listdir(out)) == names
     assert f"Open {out / 'selected.html'}" in shown.stdout
     chosen = read(out / "selected.xyz", ":")
     assert len(chosen) == 40
     share = np.mean([atoms.info["config_type"] == "bulk_md" for atoms in chosen])
     assert share < 0.2  # half of the pool, and known already
+    errors = {
+        line.split()[0]: float(line.split()[-3])
+        for line in shown.stdout.splitlines()
+        if line.strip()[:6] in ("chosen", "random")
+    }
+    assert errors["chosen"] < errors["random,"]  # eV/atom, by structures that neither has seen
     again = subprocess.run([*ALIQUOT, "demo", "--out", out], capture_output=True, text=True, check=False)
     assert again.returncode == 2
     assert "--force" in again.stderr

@@ -84,7 +84,7 @@ def fit_command(
             metavar="NAME[:KEY=VALUE]",
             help="How functions and coefficients are found: omp, ridge, …; parameters after a colon.",
         ),
-    ] = "omp",
+    ] = "omp:penalty=evidence",
     choose: Annotated[
         str,
         typer.Option(

@@ -63,7 +63,7 @@ class FitJob:
     cutoff: float | None = None
     pair: int | None = None
     smoothness: float = 4.0
-    solver: str = "omp"
+    solver: str = "omp:penalty=evidence"
     choice: str = "within 1.02"
     weights: str = "30/1/1"
     reference: str | None = None

@@ -23,6 +23,7 @@ class Recipe:
     basis : AceBasis, optional
         Functions to choose from; :func:`~aliquot.fitting.candidate_basis` of the elements by default.
     solver : Solver
+        Orthogonal matching pursuit with the penalty of the largest evidence by default.
     choice : str
         Which model of the path becomes the potential (:func:`aliquot.solvers.choose`).
     weights : Weights
@@ -45,7 +46,7 @@ class Recipe:
     """
 
     basis: AceBasis | None = None
-    solver: Solver = field(default_factory=OMP)
+    solver: Solver = field(default_factory=lambda: OMP(penalty="evidence"))
     choice: str = "within 1.02"
     weights: Weights = field(default_factory=Weights)
     reference: Mapping[int, float] | None = None
