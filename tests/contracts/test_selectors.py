@@ -25,6 +25,7 @@ from aliquot.selection import (
     SetCover,
     Sieve,
     Sketch,
+    Stratified,
     TwoLevel,
 )
 from aliquot.testing import Problem, check_selector, selection_problems
@@ -65,6 +66,7 @@ SELECTORS = {
     "kmedoids by samples": KMedoids(exact=20, sample=8, draws=2),
     "maxvol": MaxVol(),
     "maxvol, loosely": MaxVol(tolerance=2.0, resolution=1e-6),
+    "stratified": Stratified(),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +12,11 @@ import typer
 
 from aliquot.cli import options
 from aliquot.cli.goals import Goal, parse_goals, read_goals, targets_of
+from aliquot.cli.limits import Limits
 from aliquot.cli.options import OnErrorChoice, Reading
 from aliquot.cli.prior import with_prior
 from aliquot.cli.screen import Screen
+from aliquot.cli.strata import strata_of
 from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
 
@@ -208,7 +210,11 @@ def _compare(job: Job, specs: Sequence[MethodSpec], goals: Sequence[Goal], progr
         files = [(f, t) for f, t in zip(targets, tables, strict=True) if t is not None]
         aims["goal"] = targets_of(goals, features, files, pool.config_type)
     specs = [replace(s, parameters=with_values(s.method, s.parameters, pool)[0]) for s in specs]
-    choices, refused = _choose(specs, n, features, known_features, prior, aims, job.seed, progress)
+
+    def strata(spec: MethodSpec) -> Mapping[str, Any]:
+        return strata_of(spec.method, spec.parameters, Limits(), pool, known)
+
+    choices, refused = _choose(specs, n, features, known_features, prior, aims, strata, job.seed, progress)
     if not choices:
         label, why = next(iter(refused.items()))
         raise SelectionError(f"none of {len(refused)} methods could choose; the first, {label}: {why}")
@@ -237,6 +243,7 @@ def _choose(
     known: Features | None,
     prior: Mapping[str, Any],
     aims: Mapping[str, Any],
+    strata: Callable[[MethodSpec], Mapping[str, Any]],
     seed: int,
     progress: Progress,
 ) -> tuple[dict[str, Selection], dict[str, str]]:
@@ -258,6 +265,7 @@ def _choose(
         if spec.parameters.get("score") == "goal":
             parameters.update(aims)
         try:
+            parameters.update(strata(spec))
             choices[spec.label] = select(
                 features, n, method=spec.method, known=known, seed=seed, progress=progress, **parameters
             )

@@ -20,6 +20,7 @@ from aliquot.cli.options import Reading, count
 from aliquot.cli.outputs import Outputs
 from aliquot.cli.prior import with_prior
 from aliquot.cli.screen import Screen
+from aliquot.cli.strata import strata_of
 from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
 
@@ -132,6 +133,7 @@ def run(job: Job, screen: Screen) -> Outcome:
             notes = (*notes, *said)
             n, cost = _affordable(job, pool, len(exclusions), sieved)
             exclusions = (*exclusions, *sieved.exclusions)
+            strata = strata_of(job.method, job.parameters, job.limits, pool, known)
             targets = read_goals(goals, job.reading, progress)
             features, known_features, *tables = describe_all(job, pool, known, targets, progress, timings)
             assert features is not None
@@ -139,6 +141,7 @@ def run(job: Job, screen: Screen) -> Outcome:
                 pool, features, reading=job.reading, gone=exclusions, progress=progress
             )
             parameters = with_prior(job.method, parameters, known, known_features, progress)
+            parameters.update(strata)
             if goals:
                 files = [(f, t) for f, t in zip(targets, tables, strict=True) if t is not None]
                 parameters["goal"] = targets_of(goals, features, files, job.limits.labels(pool))

@@ -84,7 +84,11 @@ def select_command(
         ),
     ] = None,
     group_by: Annotated[
-        str, typer.Option(metavar="KEY", help="What --at-least and --at-most count: a key, or formula.")
+        str,
+        typer.Option(
+            metavar="KEY",
+            help="What --at-least and --at-most count, and stratified shares among: a key, or formula.",
+        ),
     ] = "config_type",
     at_least: Annotated[
         list[str] | None,

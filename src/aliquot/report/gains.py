@@ -117,6 +117,11 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "The picks hold the atomic environments in terms of which all others of the pool are short combinations, with no"
         " coefficient much above one: the active set of an extrapolation grade.",
     ),
+    ("stratified", ""): (
+        "Stratified random selection",
+        "Every group of structures got its share of the picks, at least one where there were enough; within a group"
+        " every structure had the same chance.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",

@@ -29,6 +29,7 @@ from aliquot.selection import (
     msc,
     sieve,
     sketch,
+    stratified,
     two_level,
     uniform,
 )
@@ -49,6 +50,7 @@ from aliquot.selection.protocol import Selector
 from aliquot.selection.record import Certificate, Selection, Sensitivity, SuggestedStop
 from aliquot.selection.sieve import Sieve
 from aliquot.selection.sketch import Sketch
+from aliquot.selection.stratified import Stratified
 from aliquot.selection.two_level import TwoLevel
 from aliquot.selection.uniform import Random
 from aliquot.table import Features
@@ -75,6 +77,7 @@ __all__ = [
     "SetCover",
     "Sieve",
     "Sketch",
+    "Stratified",
     "SuggestedStop",
     "TwoLevel",
     "select",
@@ -95,6 +98,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             kmeans,
             kmedoids,
             maxvol,
+            stratified,
             uniform,
             entropy,
             msc,
