@@ -17,13 +17,15 @@ K. Chaloner and I. Verdinelli, Stat. Sci. 10, 273 (1995), doi:10.1214/ss/1177009
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
-from aliquot.information.blocks import gather
+from aliquot.information.blocks import Blocks
+from aliquot.information.passes import Passes, threads
 from aliquot.table import Features
 
 __all__ = ["PRIOR_FRACTION", "Posterior", "default_precision", "logdet_gains"]
@@ -245,11 +247,12 @@ def logdet_gains(z: Matrix, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
     return gains
 
 
-def default_precision(pool: Features) -> float:
+def default_precision(pool: Features, *, executor: Executor | None = None) -> float:
     r"""Prior precision λ where no label sets it: 10⁻¹² of the largest eigenvalue of the second moment.
 
     The second moment of the pool is the mean over rows of :math:`w^2 x x^\top` in scaled coordinates. One
-    pass in tiles, O(rows · d²) time, O(d²) memory. A pool of zeros gets 10⁻¹².
+    pass in tiles, O(rows · d²) time, O(d²) memory. A pool of zeros gets 10⁻¹². With an ``executor``, its workers
+    read a pool on disk; the sum is the same.
 
     Examples
     --------
@@ -258,10 +261,17 @@ def default_precision(pool: Features) -> float:
     """
     d = pool.n_features
     moment = np.zeros((d, d))
-    for candidates, _ in pool.tiles():
-        x = gather(pool, candidates).weighted
-        moment += x.T @ x
-    moment /= max(1, len(pool.rows))
-    if d == 0 or not moment.any():
-        return PRIOR_FRACTION
-    return PRIOR_FRACTION * float(np.linalg.eigvalsh(moment)[-1])
+    with threads() as local:
+        passes = Passes(pool, executor, local)
+        for part in passes.over(_moment, None, passes.parts()):
+            moment += part
+        moment /= max(1, len(pool.rows))
+        if d == 0 or not moment.any():
+            return PRIOR_FRACTION
+        return PRIOR_FRACTION * float(np.linalg.eigvalsh(moment)[-1])
+
+
+def _moment(information: Any, blocks: Blocks) -> Matrix:
+    """What the rows of a part add to the second moment."""
+    x = blocks.weighted
+    return x.T @ x

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -78,8 +79,6 @@ _REFERENCES = {
 
 _UNITS = {"entropy": "nat", "energy": "variance", "force-max": "variance", "force-mean": "variance"}
 
-_EXHAUSTED = 1e-12  # a gain below this fraction of the largest is rounding
-
 
 @dataclass(frozen=True)
 class Bayes:
@@ -127,8 +126,11 @@ class Bayes:
         groups: Any = None,
         rng: np.random.Generator,
         progress: Progress = silent,
+        executor: Executor | None = None,
     ) -> Selection:
         """Choose ``n`` candidates; see :class:`aliquot.selection.Selector`. Deterministic: ``rng`` is not used.
+
+        Passes over a pool on disk go to the workers of ``executor`` where one is given; the picks are the same.
 
         Examples
         --------
@@ -138,11 +140,21 @@ class Bayes:
         [1, 2]
         """
         clock = [perf_counter()]
-        request = Request.check(candidates, n, known=known, cost=cost, groups=groups, heeds=True)
+        request = Request.check(
+            candidates, n, known=known, cost=cost, groups=groups, heeds=True, executor=executor
+        )
         terms = terms_of(self.score)
+        if executor is not None and not terms:
+            raise SelectionError(
+                "score goal holds all rows in memory and shares no work; leave the executor out"
+            )
         if any(name.startswith("force") for name, _ in terms) and len(candidates):
             check_forces(candidates)
-        precision = default_precision(candidates) if self.precision is None else float(self.precision)
+        precision = (
+            default_precision(candidates, executor=executor)
+            if self.precision is None
+            else float(self.precision)
+        )
         clock.append(perf_counter())
         if terms:
             fields = self._by_score(terms, request, precision, clock, progress)
@@ -276,6 +288,7 @@ class _Outcome:
     std: list[float]
     noise: list[float]
     rows_read: int
+    exhausted: int | None  # the pick from which on gains were rounding
 
     @property
     def log_det(self) -> float:
@@ -302,7 +315,7 @@ def _run(
         std.append(float(np.sqrt(variance[0])))
         noise.append(float(np.sqrt(pick.observed_mean(1.0 / np.square(pick.weight))[0])))
 
-    index, gain, rows_read = [np.empty(0, np.int64)], [np.empty(0)], 0
+    index, gain, rows_read, exhausted = [np.empty(0, np.int64)], [np.empty(0)], 0, None
     for k, mask in request.phases():
         ledger = request.ledger(strategy, mask)
         trace = greedy(
@@ -312,15 +325,19 @@ def _run(
             allowed=mask,
             ledger=ledger,
             before=remember,
+            executor=request.executor,
             progress=progress,
             stage=stage,
         )
+        if exhausted is None and trace.exhausted is not None:
+            exhausted = sum(map(len, index)) + trace.exhausted
         index.append(trace.index)
         gain.append(trace.gain)
         rows_read += trace.rows_read
         if ledger is not None:
             ledger.check_complete(request.n)
-    return _Outcome(strategy, information, np.concatenate(index), np.concatenate(gain), std, noise, rows_read)
+    chosen, gains = np.concatenate(index), np.concatenate(gain)
+    return _Outcome(strategy, information, chosen, gains, std, noise, rows_read, exhausted)
 
 
 def _suggested_stop(std: list[float], noise: list[float]) -> SuggestedStop | None:
@@ -363,11 +380,10 @@ def _budget_notes(runs: list[_Outcome], best: _Outcome, request: Request) -> tup
 def _notes(run: _Outcome, request: Request) -> tuple[str, ...]:
     n, rows = len(run.index), max(1, len(request.candidates.rows))
     notes = [f"{run.rows_read} rows were read for {n} picks: {run.rows_read / rows:.1f} passes over the pool"]
-    weak = np.flatnonzero(run.gain <= _EXHAUSTED * run.gain.max(initial=0.0))
-    if len(weak):
+    if run.exhausted is not None:
         notes.append(
-            f"from pick {weak[0] + 1} on the gain is zero within rounding: the pool has nothing more to teach"
-            " a linear model; candidates without any gain follow in the order of their content hashes"
+            f"from pick {run.exhausted + 1} on the gain is zero within rounding: the pool has nothing more to teach"
+            " a linear model; what follows is in the order of content hashes"
         )
     return tuple(notes)
 
@@ -379,7 +395,7 @@ CATALOGUE = {
         "N d² for the default prior, then at most 2 N d n flops",
         "40 bytes a candidate + d² + n d + 64 MB",
         ("doi:10.1214/ss/1177009939", "doi:10.1007/BF01588971", "doi:10.1038/s41524-023-01104-6"),
-        ("cost", "groups"),
+        ("cost", "groups", "executor"),
         gives=("certificate", "nested"),
     ),
 }

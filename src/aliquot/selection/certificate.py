@@ -20,10 +20,13 @@ F. Pukelsheim, Optimal Design of Experiments (SIAM, 2006), doi:10.1137/1.9780898
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.information import Entropy, gather
+from aliquot.information import Blocks, Entropy
+from aliquot.information.passes import Passes, threads
 from aliquot.information.posterior import logdet_gains
 from aliquot.selection.cost import knapsack
 from aliquot.selection.record import Certificate
@@ -60,12 +63,10 @@ def entropy_certificate(
         within = rival & (price <= request.budget)
         return knapsack(values[within], price[within], request.budget)
 
-    further, slope = np.zeros(len(table)), np.zeros(len(table))
-    for some, _ in table.tiles():
-        blocks = gather(table, some)
-        z = entropy.posterior.whiten(blocks.weighted)
-        further[some] = logdet_gains(z, blocks.offsets)
-        slope[some] = 0.5 * np.add.reduceat(np.einsum("ij,ij->i", z, z), blocks.offsets[:-1])
+    entropy = entropy.reader(entropy.absorbed)
+    with threads() as local:
+        passes = Passes(table, request.executor, local)
+        further, slope = np.hstack([np.zeros((2, 0)), *passes.over(_rivals, entropy, passes.parts())])
     achieved = float(gain.sum())
     tangent = most(slope) - float(slope[index].sum())
     rival[index] = False
@@ -80,6 +81,13 @@ def entropy_certificate(
         objective="half the log-determinant of the posterior precision, gained over the known set",
         argument=argument,
     )
+
+
+def _rivals(entropy: Any, blocks: Blocks) -> NDArray[np.float64]:
+    """Gain and slope of each candidate, (2, candidates)."""
+    z = entropy.posterior.whiten(blocks.weighted)
+    slope = 0.5 * np.add.reduceat(np.einsum("ij,ij->i", z, z), blocks.offsets[:-1])
+    return np.stack((logdet_gains(z, blocks.offsets), slope))
 
 
 def _top(values: Vector, n: int) -> float:

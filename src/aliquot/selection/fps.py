@@ -24,6 +24,7 @@ T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985), doi:10.1016/0304-3975(85)902
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -62,8 +63,11 @@ class FPS:
         groups: Any = None,
         rng: np.random.Generator,
         progress: Progress = silent,
+        executor: Executor | None = None,
     ) -> Selection:
         """Choose ``n`` candidates; see :class:`aliquot.selection.Selector`. Deterministic: ``rng`` is not used.
+
+        Passes over a pool on disk go to the workers of ``executor`` where one is given; the picks are the same.
 
         Examples
         --------
@@ -73,7 +77,9 @@ class FPS:
         [2, 3, 0]
         """
         start = perf_counter()
-        request = Request.check(candidates, n, known=known, cost=cost, groups=groups, heeds=True)
+        request = Request.check(
+            candidates, n, known=known, cost=cost, groups=groups, heeds=True, executor=executor
+        )
         points = _points(candidates)
         runs = {strategy: _spread(points, request, strategy, progress) for strategy in request.strategies}
         best = min(runs, key=lambda strategy: runs[strategy][2])
@@ -130,11 +136,24 @@ def _spread(
                 gain.append(np.array([_radius(distance, points, mask)]))
         more = k - lonely
         if ledger is not None:
-            trace = greedy(distance, points, more, allowed=allowed, ledger=ledger, progress=progress)
+            trace = greedy(
+                distance,
+                points,
+                more,
+                allowed=allowed,
+                ledger=ledger,
+                executor=request.executor,
+                progress=progress,
+            )
             radius = _radius(distance, points, mask)
         else:  # one pick beyond what was asked, where there is one: its distance is the covering radius
             trace = greedy(
-                distance, points, min(more + 1, int(allowed.sum())), allowed=allowed, progress=progress
+                distance,
+                points,
+                min(more + 1, int(allowed.sum())),
+                allowed=allowed,
+                executor=request.executor,
+                progress=progress,
             )
             radius = float(trace.gain[more]) if len(trace.gain) > more else 0.0
             if lonely:
@@ -195,7 +214,7 @@ CATALOGUE = {
         "at most 2 N d (n + known) flops",
         "40 bytes a candidate + (n + known) d + 64 MB",
         ("doi:10.1016/0304-3975(85)90224-5",),
-        ("cost", "groups"),
+        ("cost", "groups", "executor"),
         gives=("certificate", "nested"),
     ),
 }

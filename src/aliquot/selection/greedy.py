@@ -37,11 +37,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.information import Blocks, Information
+from aliquot.information.passes import Passes, Work, bounds, gains, threads
 from aliquot.information.protocol import SLACK
 from aliquot.progress import Progress, silent
 from aliquot.selection.front import Front
 from aliquot.selection.ledger import Ledger
-from aliquot.selection.passes import Passes, Work, bounds, gains, threads
 from aliquot.table import TILE_ROWS, Features
 
 __all__ = ["EXHAUSTED", "TIE", "Trace", "first_by_hash", "greedy"]
@@ -132,11 +132,11 @@ def greedy(
     Time: at most 2 N d n flops for candidates of one row, plus O(d²) for each of the few exact evaluations a
     pick; far less where the spectrum of the pool falls quickly.
     """
-    allowed = np.ones(len(candidates), bool) if allowed is None else allowed
+    may = np.ones(len(candidates), bool) if allowed is None else allowed
     if ledger is not None:
-        allowed = allowed & ledger.open
+        may = may & ledger.open
     with threads() as pool:
-        run = _Run(information, candidates, allowed, ledger, executor, pool)
+        run = _Run(information, candidates, may, ledger, executor, pool)
         index, gain, exhausted = np.empty(n, np.int64), np.empty(n), None
         k, largest = 0, 0.0
         while k < n and (best := run.settle()) > -np.inf:

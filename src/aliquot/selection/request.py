@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ class Request:
         With a budget or constraints, no other is chosen at all.
     notes : tuple of str
         What a user should know about this pool.
-    cost, constraints
+    cost, constraints, executor
         Where the method heeds them.
     """
 
@@ -46,6 +47,7 @@ class Request:
     notes: tuple[str, ...]
     cost: Cost | None = None
     constraints: Constraints | None = None
+    executor: Executor | None = None
 
     @classmethod
     def check(
@@ -57,6 +59,7 @@ class Request:
         cost: Any = None,
         groups: Any = None,
         heeds: bool = False,
+        executor: Executor | None = None,
     ) -> Request:
         """Refuse what cannot be done, with numbers.
 
@@ -66,6 +69,8 @@ class Request:
             As asked of a selector.
         heeds : bool
             Whether the method heeds costs and constraints; it then chooses with :meth:`ledger`.
+        executor : Executor, optional
+            For methods that can share their work.
 
         Raises
         ------
@@ -92,7 +97,7 @@ class Request:
             n = _at_most(n, distinct, price)
         elif n > distinct.sum():
             remarks = (*remarks, _repeated(n, int(distinct.sum())))
-        return cls(candidates, n, known, distinct, (*notes, *remarks), price, limits)
+        return cls(candidates, n, known, distinct, (*notes, *remarks), price, limits, executor)
 
     @property
     def budget(self) -> float | None:
