@@ -15,7 +15,7 @@ from aliquot.errors import InputError, SelectionError
 from aliquot.information import spectrum as room
 from aliquot.information.kernel import Kernel
 from aliquot.information.likelihood import likelihood, nystrom
-from aliquot.selection import DPP, KDPP, select
+from aliquot.selection import DPP, KDPP, Constraints, select
 from aliquot.selection.dpp_sampling import FixedSize, VariableSize
 from aliquot.table import Features, Ids
 
@@ -397,6 +397,17 @@ def test_unscaled_dpp_keeps_the_scale_of_its_kernel() -> None:
     L = x @ x.T
     expected = np.diag(L @ np.linalg.inv(np.eye(N) + L))
     assert DPP().inclusion(Features.from_array(x)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", ["kdpp", "dpp", "dpp-map"])
+def test_qualities_stay_with_their_candidates_when_others_are_left_out(method: str) -> None:
+    table, quality = Features.from_array(np.eye(6)), np.array([1e9, 1e9, 1.0, 1.0, 1e3, 1.0])
+    only = Constraints(exclude=np.arange(6) < 2)
+    chosen = [select(table, 1, method=method, quality=quality, groups=only, seed=s) for s in range(20)]
+    picks = [i for one in chosen for i in one.index.tolist()]
+    assert picks.count(4) >= 19 if method != "dpp" else set(picks) == {4}
+    with pytest.raises(SelectionError, match="5 of 6 candidates: 4 are left"):
+        select(table, 5, method=method, quality=quality, groups=only)
 
 
 def test_repetitions_come_last() -> None:

@@ -115,7 +115,8 @@ class Limits:
         from aliquot.selection import Constraints, Cost
 
         cost = None if self.cost is None else Cost(np.ones(1), None if self.budget is None else 1.0)
-        return cost, Constraints() if self.constrained else None
+        between = bool(self.at_least or self.at_most or self.apart)
+        return cost, Constraints(apart=float(between)) if self.constrained else None
 
     def labels(self, pool: Frames) -> NDArray[np.str_]:
         """The group of every candidate, by the key of ``--group-by``; empty where it has none."""

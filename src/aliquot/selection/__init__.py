@@ -46,6 +46,7 @@ from aliquot.selection.kmedoids import KMedoids
 from aliquot.selection.maxvol import MaxVol
 from aliquot.selection.method import Method
 from aliquot.selection.msc import SetCover
+from aliquot.selection.narrowed import select_among
 from aliquot.selection.protocol import Selector
 from aliquot.selection.record import Certificate, Selection, Sensitivity, SuggestedStop
 from aliquot.selection.sieve import Sieve
@@ -111,7 +112,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 )
 
 
-_HEEDED = {"cost": "costs", "groups": "constraints"}
+_HEEDED = {"cost": "costs", "groups": "constraints between picks"}
 
 
 def select(
@@ -141,7 +142,8 @@ def select(
     cost : Cost or (candidates,) array, optional
         What each candidate costs: gains are compared per cost; with a budget, that is what is spent.
     groups : Constraints, optional
-        Who may be chosen, and with whom. Methods that cannot heed costs or constraints refuse them.
+        Who may be chosen, and with whom. Methods that cannot heed costs or constraints between picks refuse them;
+        candidates are left out for every method.
     seed : int
         Same seed, same answer.
     progress : Progress
@@ -166,7 +168,8 @@ def select(
     '2 of 3 candidates chosen, as asked'
     """
     selector = selector_named(method, parameters)
-    for asked, given in (("cost", cost), ("groups", groups)):
+    alone = isinstance(groups, Constraints) and not groups.binding and "groups" not in METHODS[method].heeds
+    for asked, given in (("cost", cost), ("groups", None if alone else groups)):
         if given is not None and asked not in METHODS[method].heeds:
             able = ", ".join(name for name, line in METHODS.items() if asked in line.heeds)
             raise SelectionError(
@@ -175,6 +178,11 @@ def select(
     budget = cost.budget if isinstance(cost, Cost) else None
     if n is None and budget is None:
         raise SelectionError("neither n nor a budget is given; say how many to select, or what they may cost")
+    if groups is not None and alone and n is not None:
+        among = select_among(
+            selector, candidates, n, groups, known=known, rng=np.random.default_rng(seed), progress=progress
+        )
+        return replace(among, seed=seed)
     chosen = selector.select(
         candidates,
         len(candidates) if n is None else n,
