@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from aliquot.solvers import ard, bayesian, omp, ridge
+from aliquot.solvers import ard, asp, bayesian, omp, ridge
 from aliquot.solvers.ard import ARD
+from aliquot.solvers.asp import ASP
 from aliquot.solvers.bayesian import EvidenceRidge
 from aliquot.solvers.choice import RULES, choose
 from aliquot.solvers.costs import SharedCost
@@ -19,6 +20,7 @@ from aliquot.solvers.triangle import Gram, Triangle
 
 __all__ = [
     "ARD",
+    "ASP",
     "OMP",
     "RULES",
     "SOLVERS",
@@ -41,5 +43,5 @@ __all__ = [
 
 #: Every solver by name.
 SOLVERS: Final[dict[str, Method]] = {
-    name: method for module in (ridge, bayesian, ard, omp) for name, method in module.CATALOGUE.items()
+    name: method for module in (ridge, bayesian, ard, omp, asp) for name, method in module.CATALOGUE.items()
 }

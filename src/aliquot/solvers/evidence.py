@@ -31,7 +31,7 @@ from aliquot.errors import InputError
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.triangle import Triangle
 
-__all__ = ["Evidence", "best_prior", "prior_of"]
+__all__ = ["Evidence", "best_of_spectrum", "best_prior", "prior_of"]
 
 #: Range of λ that is searched, as fractions of the largest squared singular value.
 SPAN: Final = (1e-22, 1e2)
@@ -93,16 +93,16 @@ def best_prior(triangle: Triangle) -> Evidence:
     """
     factor, m = triangle.factor, triangle.n_rows
     u, s, _ = np.linalg.svd(factor[:-1, :-1])
-    return _search(np.square(s), np.square(u.T @ factor[:-1, -1]), float(factor[-1, -1] ** 2), m)
+    return best_of_spectrum(np.square(s), np.square(u.T @ factor[:-1, -1]), float(factor[-1, -1] ** 2), m)
 
 
 def prior_of(problem: LeastSquares) -> Evidence:
     """The λ of the largest evidence in the scaled coordinates of a problem, one noise for all rows."""
     u, s, _ = np.linalg.svd(problem.X)
-    return _search(np.square(s), np.square(u.T @ problem.b), problem.rest, problem.n_rows)
+    return best_of_spectrum(np.square(s), np.square(u.T @ problem.b), problem.rest, problem.n_rows)
 
 
-def _search(squares: Array, b: Array, rest: float, m: int) -> Evidence:
+def best_of_spectrum(squares: Array, b: Array, rest: float, m: int) -> Evidence:
     """The best λ for squared singular values, squared rotated targets, ρ² and m rows."""
     if m == 0 or not (b.any() or rest):
         raise InputError(f"{m} rows with nothing but zero targets say nothing about a prior")

@@ -30,6 +30,7 @@ class Model:
     penalty: float = 0.0
     log_evidence: float | None = None
     violation: float | None = None
+    values: Array | None = None  # c, where θ/γ would round them once more
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class Judge:
                 step=model.step,
                 penalty=float(model.penalty),
                 support=model.support.astype(np.int64),
-                values=model.theta / problem.prior[model.support],
+                values=model.theta / problem.prior[model.support] if model.values is None else model.values,
                 training=training[i],
                 validation=validation[i],
                 log_evidence=model.log_evidence,

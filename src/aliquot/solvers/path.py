@@ -109,6 +109,8 @@ class Path:
     seconds : float
     findings : dict of str to float or bool
         Numbers of the whole run, such as noises and whether an optimum is stationary.
+    state : dict
+        From which the solver can continue the path, JSON values; empty where it cannot.
     """
 
     method: str
@@ -121,6 +123,7 @@ class Path:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     findings: Mapping[str, float | bool] = field(default_factory=dict[str, "float | bool"])
+    state: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __len__(self) -> int:
         return len(self.points)
@@ -175,6 +178,7 @@ class Path:
             "notes": list(self.notes),
             "seconds": self.seconds,
             "findings": dict(self.findings),
+            "state": dict(self.state),
         }
 
     @classmethod
@@ -202,6 +206,7 @@ class Path:
                 notes=tuple(record["notes"]),
                 seconds=float(record["seconds"]),
                 findings=dict(record["findings"]),
+                state=dict(record["state"]),
             )
         except (KeyError, TypeError, IndexError) as error:
             raise InputError(f"this is not the record of a path: {error!r}") from error

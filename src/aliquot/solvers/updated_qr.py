@@ -72,23 +72,32 @@ class UpdatedQR:
         """Upper triangular factor, (k, k)."""
         return self._triangular[: self.size, : self.size]
 
-    def push(self, column: Array, dependent: float) -> bool:
-        """Add a column, unless less than the share ``dependent`` of its length is new; returns whether it came."""
-        k = self.size
-        if k == self._triangular.shape[0]:
-            self._grow()
+    def split(self, column: Array) -> tuple[Array, Array, float]:
+        """A column as coordinates along Q, (k,), and what is orthogonal to it: its direction, (n,), and its length."""
         Q = self.Q
         along = Q.T @ column
         new = column - Q @ along
         again = Q.T @ new
         new -= Q @ again
         length = float(np.linalg.norm(new))
+        return along + again, new / length if length else new, length
+
+    def append(self, along: Array, direction: Array, length: float) -> None:
+        """Add a column that was split, nothing having changed since."""
+        k = self.size
+        if k == self._triangular.shape[0]:
+            self._grow()
+        self._triangular[:k, k] = along
+        self._triangular[k, k] = length
+        self._orthonormal[:, k] = direction
+        self.size = k + 1
+
+    def push(self, column: Array, dependent: float) -> bool:
+        """Add a column, unless at most the share ``dependent`` of its length is new; returns whether it came."""
+        along, direction, length = self.split(column)
         if not length > dependent * float(np.linalg.norm(column)):
             return False
-        self._triangular[:k, k] = along + again
-        self._triangular[k, k] = length
-        self._orthonormal[:, k] = new / length
-        self.size = k + 1
+        self.append(along, direction, length)
         return True
 
     def pop(self, position: int) -> None:
