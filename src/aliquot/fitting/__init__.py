@@ -5,6 +5,7 @@ from __future__ import annotations
 from aliquot.fitting.accumulate import Compressed, Key, accumulate, grams, labelled_rows
 from aliquot.fitting.baseline import Baseline
 from aliquot.fitting.basis import candidate_basis
+from aliquot.fitting.contradictions import Contradiction, contradictions
 from aliquot.fitting.costs import evaluation_cost
 from aliquot.fitting.errors import UNITS, Comparison, Error, compare, errors_of_path
 from aliquot.fitting.fit import fit
@@ -27,6 +28,7 @@ __all__ = [
     "Calibration",
     "Comparison",
     "Compressed",
+    "Contradiction",
     "Error",
     "Fit",
     "Key",
@@ -37,6 +39,7 @@ __all__ = [
     "accumulate",
     "candidate_basis",
     "compare",
+    "contradictions",
     "errors_of_path",
     "evaluation_cost",
     "fit",

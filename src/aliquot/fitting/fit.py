@@ -29,6 +29,7 @@ from aliquot.fitting.baseline import Baseline
 from aliquot.fitting.basis import candidate_basis
 from aliquot.fitting.calibration import calibrate
 from aliquot.fitting.checks import check_labels, outliers, virials_look_inverted
+from aliquot.fitting.contradictions import Contradiction, contradictions
 from aliquot.fitting.costs import evaluation_cost
 from aliquot.fitting.errors import Comparison, compare
 from aliquot.fitting.ladder import ladder_of
@@ -102,6 +103,7 @@ def fit(
     group = frames.config_type if groups is None else np.asarray(groups).astype(str)
     job = _Job(frames, recipe or Recipe(), part, group, folds, threads, progress)
     notes = job.check()
+    opposed = contradictions(frames)
     with job.clock("rows"):
         factors = job.doubts()
         held = job.compress(factors)
@@ -127,9 +129,10 @@ def fit(
         weights=job.recipe.weights,
         offsets=offsets,
         outliers=outliers(comparison, lambda name: name == TRAIN),
+        contradictions=opposed,
         calibration=calibration,
         reference_from=job.reference[1],
-        notes=(*notes, *job.account(factors, offsets), *path.notes),
+        notes=(*notes, *_told(frames, opposed), *job.account(factors, offsets), *path.notes),
         recipe=replace(job.recipe, basis=job.basis, reference=job.reference[0]).to_dict(),
         timings=dict(job.seconds),
     )
@@ -422,6 +425,17 @@ class _Job:
             threads=self.threads,
             progress=self.progress,
         )
+
+
+def _told(frames: Frames, opposed: tuple[Contradiction, ...]) -> tuple[str, ...]:
+    if not opposed:
+        return ()
+    worst = opposed[0]
+    return (
+        f"labels of {len(opposed)} pairs of nearly the same structure contradict each other; the worst:"
+        f" {frames.ids_name(worst.first)} and {frames.ids_name(worst.second)}, whose atoms move at most"
+        f" {worst.displacement:.3f} Å, differ by {worst.energy:+.4g} eV, by their forces {worst.work:+.4g} eV",
+    )
 
 
 def _kept(path: Path, chosen: int) -> tuple[Path, int]:

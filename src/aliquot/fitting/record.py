@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aliquot.ace.potential import AcePotential
 from aliquot.fitting.checks import Outlier
+from aliquot.fitting.contradictions import Contradiction
 from aliquot.fitting.errors import UNITS, Comparison, Error
 from aliquot.fitting.weights import Weights
 from aliquot.solvers import Path
@@ -105,6 +106,9 @@ class Fit:
     offsets : dict of str to float
         Energy per atom (eV) by which labels of a group lie above the others.
     outliers : tuple of Outlier
+        Training structures that the model does not believe.
+    contradictions : tuple of Contradiction
+        Pairs of structures whose labels cannot both be right.
     calibration : Calibration or None
     reference_from : str
         Where the energies of free atoms come from.
@@ -124,6 +128,7 @@ class Fit:
     weights: Weights
     offsets: Mapping[str, float] = field(default_factory=dict[str, float])
     outliers: tuple[Outlier, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
     calibration: Calibration | None = None
     reference_from: str = ""
     notes: tuple[str, ...] = ()
@@ -157,6 +162,7 @@ class Fit:
             "ladder": [rung.to_dict() for rung in self.ladder],
             "offsets": dict(self.offsets),
             "outliers": [o.to_dict() for o in self.outliers],
+            "contradictions": [c.to_dict() for c in self.contradictions],
             "calibration": self.calibration and self.calibration.to_dict(),
             "reference": {
                 "energies": dict(
