@@ -10,6 +10,7 @@ import pytest
 
 from aliquot.errors import SelectionError
 from aliquot.selection import (
+    CUR,
     DPP,
     FPS,
     KDPP,
@@ -18,6 +19,7 @@ from aliquot.selection import (
     DPPMap,
     KMeans,
     KMedoids,
+    Leverage,
     MaxEntropy,
     MaxVol,
     Random,
@@ -67,6 +69,13 @@ SELECTORS = {
     "maxvol": MaxVol(),
     "maxvol, loosely": MaxVol(tolerance=2.0, resolution=1e-6),
     "stratified": Stratified(),
+    "cur": CUR(),
+    "cur of atoms": CUR(level="atom", aggregate="max"),
+    "cur, the top": CUR(variant="top"),
+    "cur, sampled": CUR(variant="sampled", level="atom"),
+    "leverage": Leverage(),
+    "leverage, the top": Leverage(variant="top"),
+    "leverage of observables": Leverage(rows="observable", ridge=0.01),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

@@ -348,9 +348,10 @@ def _lu_coefficients(x: Matrix) -> tuple[Matrix, Indices, float]:
     la = _linalg()
     n, r = x.shape
     lu, exchanged, _ = la.lapack.dgetrf(x, overwrite_a=1)
-    order: Any = np.arange(n)
-    for i, j in enumerate(exchanged.tolist()):
-        order[i], order[j] = order[j], order[i]
+    order = np.arange(n, dtype=np.int64)
+    partner: list[int] = exchanged.tolist()
+    for i, j in enumerate(partner):
+        order[[i, j]] = order[[j, i]]
     condition, _ = la.lapack.dtrcon(lu[:r], norm="1", uplo="U")
     lower = np.asfortranarray(np.tril(lu[:r], -1) + np.eye(r))
     lu[:r] = lower

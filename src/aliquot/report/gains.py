@@ -122,6 +122,14 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Every group of structures got its share of the picks, at least one where there were enough; within a group"
         " every structure had the same chance.",
     ),
+    ("cur", ""): (
+        "CUR by leverage scores",
+        "The picks are the structures that carry most of the leading directions of the pool's features.",
+    ),
+    ("leverage", ""): (
+        "Leverage scores",
+        "The picks are structures that pull hard at a fit of the whole pool: drawn in proportion to that, or the largest.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",

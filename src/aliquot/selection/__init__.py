@@ -18,6 +18,7 @@ from aliquot.errors import SelectionError
 from aliquot.progress import Progress, silent
 from aliquot.selection import (
     bayes,
+    cur,
     dpp,
     dpp_map,
     entropy,
@@ -25,6 +26,7 @@ from aliquot.selection import (
     kdpp,
     kmeans,
     kmedoids,
+    leverage,
     maxvol,
     msc,
     sieve,
@@ -36,6 +38,7 @@ from aliquot.selection import (
 from aliquot.selection.bayes import Bayes
 from aliquot.selection.constraints import Constraints
 from aliquot.selection.cost import Cost
+from aliquot.selection.cur import CUR
 from aliquot.selection.dpp import DPP
 from aliquot.selection.dpp_map import DPPMap
 from aliquot.selection.entropy import MaxEntropy
@@ -43,6 +46,7 @@ from aliquot.selection.fps import FPS
 from aliquot.selection.kdpp import KDPP
 from aliquot.selection.kmeans import KMeans
 from aliquot.selection.kmedoids import KMedoids
+from aliquot.selection.leverage import Leverage
 from aliquot.selection.maxvol import MaxVol
 from aliquot.selection.method import Method
 from aliquot.selection.msc import SetCover
@@ -57,6 +61,7 @@ from aliquot.selection.uniform import Random
 from aliquot.table import Features
 
 __all__ = [
+    "CUR",
     "DPP",
     "FPS",
     "KDPP",
@@ -68,6 +73,7 @@ __all__ = [
     "DPPMap",
     "KMeans",
     "KMedoids",
+    "Leverage",
     "MaxEntropy",
     "MaxVol",
     "Method",
@@ -100,6 +106,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             kmedoids,
             maxvol,
             stratified,
+            cur,
+            leverage,
             uniform,
             entropy,
             msc,
