@@ -8,14 +8,20 @@ held where it is small enough; of a larger one, entries are computed from F when
 kernel the matrix itself is decomposed: about 9 N³ flops.
 """
 
+# pyright: reportMissingTypeStubs=false
+# (threadpoolctl brings no types)
+
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from aliquot.table import TILE_ROWS
 
@@ -33,6 +39,8 @@ SMALLEST = 1e-11
 
 #: Rows and eigenvectors of a pool are held in memory up to this size each, and computed when needed beyond.
 HELD_BYTES = 1 << 30
+
+_PARTS = 8  # of a pool that are reduced side by side
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +119,24 @@ class Spectrum:
 
 
 def triangle_of(rows: Rows, n: int) -> Matrix:
-    """R with ``RᵀR = FᵀF``, at most (p, p), by QR of tile after tile."""
+    """R with ``RᵀR = FᵀF``, at most (p, p), by QR of tile after tile; parts of the pool in threads of their own.
+
+    The parts do not depend on the number of processors, and neither does R.
+    """
     p = rows(slice(0, 0)).shape[1]
-    step = max(TILE_ROWS, 4 * p)
-    triangle = np.zeros((0, p))
-    for start in range(0, n, step):
-        stack = np.vstack((triangle, rows(slice(start, min(start + step, n)))))
-        triangle = np.asarray(np.linalg.qr(stack, mode="r"))
-    return triangle
+    # A LAPACK of many threads is no quicker at tall tiles than one of a single thread.
+    parts = max(1, min(_PARTS, n // max(1, 4 * p)))
+    cuts = np.linspace(0, n, parts + 1).astype(np.int64).tolist()
+    step = max(TILE_ROWS // 2, 2 * p)
+
+    def reduced(start: int, stop: int) -> Matrix:
+        triangle = np.zeros((0, p))
+        for first in range(start, stop, step):
+            stack = np.vstack((triangle, rows(slice(first, min(first + step, stop)))))
+            triangle = np.asarray(np.linalg.qr(stack, mode="r"))
+        return triangle
+
+    if parts == 1:
+        return reduced(0, n)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(parts, os.cpu_count() or 1)) as pool:
+        return np.asarray(np.linalg.qr(np.vstack(list(pool.map(reduced, cuts[:-1], cuts[1:]))), mode="r"))
