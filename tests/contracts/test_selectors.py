@@ -10,6 +10,7 @@ import pytest
 
 from aliquot.errors import SelectionError
 from aliquot.selection import (
+    DIRECT,
     CUR,
     DPP,
     FPS,
@@ -68,6 +69,8 @@ SELECTORS = {
     "kmedoids by samples": KMedoids(exact=20, sample=8, draws=2),
     "maxvol": MaxVol(),
     "maxvol, loosely": MaxVol(tolerance=2.0, resolution=1e-6),
+    "direct": DIRECT(),
+    "direct, three of a cluster": DIRECT(per_cluster=3, threshold=0.01),
     "stratified": Stratified(),
     "cur": CUR(),
     "cur of atoms": CUR(level="atom", aggregate="max"),

@@ -117,6 +117,11 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "The picks hold the atomic environments in terms of which all others of the pool are short combinations, with no"
         " coefficient much above one: the active set of an extrapolation grade.",
     ),
+    ("direct", ""): (
+        "DIRECT sampling",
+        "Features were standardised and reduced to their leading principal components, and the pool divided into"
+        " clusters there; the picks are the members nearest to the centroids of clusters without a known structure.",
+    ),
     ("stratified", ""): (
         "Stratified random selection",
         "Every group of structures got its share of the picks, at least one where there were enough; within a group"

@@ -19,6 +19,7 @@ from aliquot.progress import Progress, silent
 from aliquot.selection import (
     bayes,
     cur,
+    direct,
     dpp,
     dpp_map,
     entropy,
@@ -39,6 +40,7 @@ from aliquot.selection.bayes import Bayes
 from aliquot.selection.constraints import Constraints
 from aliquot.selection.cost import Cost
 from aliquot.selection.cur import CUR
+from aliquot.selection.direct import DIRECT
 from aliquot.selection.dpp import DPP
 from aliquot.selection.dpp_map import DPPMap
 from aliquot.selection.entropy import MaxEntropy
@@ -62,6 +64,7 @@ from aliquot.table import Features
 
 __all__ = [
     "CUR",
+    "DIRECT",
     "DPP",
     "FPS",
     "KDPP",
@@ -105,6 +108,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             kmeans,
             kmedoids,
             maxvol,
+            direct,
             stratified,
             cur,
             leverage,

@@ -244,7 +244,10 @@ def _nearest_members(
         owner, here = _assign(x, centres, cap[at])
         squares[at] = here
         size += np.bincount(owner[owner >= 0], minlength=k)
-        order = np.lexsort((here, owner))  # stable: the first by content hash of members equally near
+        here = here.astype(
+            np.float32
+        )  # the two members of a cluster are equally near: the first by content hash
+        order = np.lexsort((here, owner))
         owners, first = np.unique(owner[order], return_index=True)
         nearest = order[first]
         better = (owners >= 0) & (here[nearest] < best[owners])
