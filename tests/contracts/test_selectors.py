@@ -18,6 +18,7 @@ from aliquot.selection import (
     METHODS,
     Bayes,
     DPPMap,
+    Exchange,
     KMeans,
     KMedoids,
     Leverage,
@@ -79,6 +80,8 @@ SELECTORS = {
     "leverage": Leverage(),
     "leverage, the top": Leverage(variant="top"),
     "leverage of observables": Leverage(rows="observable", ridge=0.01),
+    "exchange": Exchange(),
+    "exchange with a given prior": Exchange(precision=0.5),
     "random": Random(),
 }
 PROBLEMS = {problem.name: problem for problem in selection_problems()}

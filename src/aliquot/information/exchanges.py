@@ -104,23 +104,28 @@ def exchange(
     -----
     A pass is 4 N d k flops for k picks; as many passes as rounds, usually fewer than ten.
     """
-    picks, gained, made, passes = picks.copy(), 0.0, 0, 0
-    limit = np.inf if most is None else most
+    made, passes, start = 0, 0, _log_det(rows(picks), ridge)
+    best, reached, limit = picks.copy(), start, np.inf if most is None else most
     while len(picks) and made < limit:
         passes += 1
-        front = _front(rows, n, picks, ridge, tolerance, order, allowed)
+        front = _front(rows, n, best, ridge, tolerance, order, allowed)
         if len(front) == 0:
-            return Exchanged(picks, gained, made, passes, settled=True)
-        state = _State(rows, np.concatenate((picks, front)), len(picks), ridge)
-        for _ in range(int(min(_PER_ROUND, limit - made))):
-            factor = state.improve(tolerance, order)
-            if factor is None:
-                break
-            gained += float(np.log(factor))
+            return Exchanged(best, reached - start, made, passes, settled=True)
+        state, before = _State(rows, np.concatenate((best, front)), len(best), ridge), made
+        while made < min(before + _PER_ROUND, limit) and state.improve(tolerance, order):
             made += 1
             progress("exchange", made, made)
-        picks = state.picks
-    return Exchanged(picks, gained, made, passes, settled=len(picks) == 0)
+        now = _log_det(rows(state.picks), ridge)
+        if now <= reached:  # what the updates promised was rounding
+            return Exchanged(best, reached - start, before, passes, settled=True)
+        best, reached = state.picks, now
+    return Exchanged(best, reached - start, made, passes, settled=len(picks) == 0)
+
+
+def _log_det(chosen: Matrix, ridge: float) -> float:
+    """Logarithm of the determinant, from scratch."""
+    stacked = np.vstack((chosen.T, np.sqrt(ridge) * np.eye(len(chosen))))
+    return 2.0 * float(np.sum(np.log(np.abs(np.diagonal(np.linalg.qr(stacked, mode="r"))))))
 
 
 def _factors(z: Matrix, chosen: Matrix, ridge: float) -> tuple[Matrix, Vector, Matrix]:
@@ -178,18 +183,17 @@ class _State:
         """The rows now chosen."""
         return self.members[self.slot]
 
-    def improve(self, tolerance: float, order: Indices) -> float | None:
-        """Make the best exchange and return its factor; None where none is worth it."""
+    def improve(self, tolerance: float, order: Indices) -> bool:
+        """Make the best exchange; False where none is worth it."""
         factor = np.square(self.shares) + np.maximum(self.h, 0.0)[:, None] * np.diagonal(self.inverse)
         factor[self.slot] = 0.0
         best = float(factor.max())
         if best <= tolerance:
-            return None
+            return False
         enter, leave = np.nonzero(factor >= best * (1.0 - _TIE))
         t = int(np.lexsort((order[self.picks[leave]], order[self.members[enter]]))[0])
-        best = float(factor[enter[t], leave[t]])
         self._replace(int(leave[t]), int(enter[t]))
-        return best
+        return True
 
     def _replace(self, s: int, j: int) -> None:
         """Put member j in the place of pick number s: first without s, then with j."""

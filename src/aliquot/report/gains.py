@@ -135,6 +135,11 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "Leverage scores",
         "The picks are structures that pull hard at a fit of the whole pool: drawn in proportion to that, or the largest.",
     ),
+    ("exchange", ""): (
+        "D-optimal design by exchanges",
+        "The picks are structures of which none could be exchanged for another so that a linear model, given everything"
+        " known, would learn more from all of them together.",
+    ),
     ("random", ""): (
         "Random selection",
         "Every structure had the same chance: the baseline that other methods must beat.",

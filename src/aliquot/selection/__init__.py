@@ -23,6 +23,7 @@ from aliquot.selection import (
     dpp,
     dpp_map,
     entropy,
+    exchange,
     fps,
     kdpp,
     kmeans,
@@ -44,6 +45,7 @@ from aliquot.selection.direct import DIRECT
 from aliquot.selection.dpp import DPP
 from aliquot.selection.dpp_map import DPPMap
 from aliquot.selection.entropy import MaxEntropy
+from aliquot.selection.exchange import Exchange
 from aliquot.selection.fps import FPS
 from aliquot.selection.kdpp import KDPP
 from aliquot.selection.kmeans import KMeans
@@ -74,6 +76,7 @@ __all__ = [
     "Constraints",
     "Cost",
     "DPPMap",
+    "Exchange",
     "KMeans",
     "KMedoids",
     "Leverage",
@@ -110,6 +113,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             maxvol,
             direct,
             stratified,
+            exchange,
             cur,
             leverage,
             uniform,
