@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aliquot.solvers import ard, asp, bayesian, omp, ridge
+from aliquot.solvers import ard, asp, bayesian, omp, ridge, rrqr, tsvd
 from aliquot.solvers.ard import ARD
 from aliquot.solvers.asp import ASP
 from aliquot.solvers.bayesian import EvidenceRidge
@@ -16,12 +16,15 @@ from aliquot.solvers.path import Path, Point, Step
 from aliquot.solvers.problem import CostModel, LeastSquares
 from aliquot.solvers.protocol import Method, Solver
 from aliquot.solvers.ridge import Ridge
+from aliquot.solvers.rrqr import RRQR
 from aliquot.solvers.triangle import Gram, Triangle
+from aliquot.solvers.tsvd import TSVD
 
 __all__ = [
     "ARD",
     "ASP",
     "OMP",
+    "RRQR",
     "RULES",
     "SOLVERS",
     "CostModel",
@@ -36,6 +39,7 @@ __all__ = [
     "SharedCost",
     "Solver",
     "Step",
+    "TSVD",
     "Triangle",
     "best_prior",
     "choose",
@@ -43,5 +47,7 @@ __all__ = [
 
 #: Every solver by name.
 SOLVERS: Final[dict[str, Method]] = {
-    name: method for module in (ridge, bayesian, ard, omp, asp) for name, method in module.CATALOGUE.items()
+    name: method
+    for module in (ridge, bayesian, tsvd, rrqr, ard, omp, asp)
+    for name, method in module.CATALOGUE.items()
 }

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from aliquot.solvers.evidence import best_of_spectrum
 from aliquot.solvers.judge import Judge
 
-__all__ = ["DEBIASES", "best_cut", "debiased"]
+__all__ = ["DEBIASES", "debiased", "errors_of_cuts"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -59,20 +59,17 @@ def debiased(
     u, s, vt = np.linalg.svd(T)
     rotated = u.T @ q
     if kind == "tsvd":
-        return best_cut(s, vt, rotated, support, judge), None
+        cut = int(np.argmin(errors_of_cuts(s, vt, rotated, support, judge)))
+        return vt[:cut].T @ (rotated[:cut] / s[:cut]), None
     found = best_of_spectrum(np.square(s), np.square(rotated), rest, judge.problem.n_rows)
     return vt.T @ (s / (s**2 + found.precision) * rotated), found.log_evidence
 
 
-def best_cut(s: Array, vt: Array, rotated: Array, support: Index, judge: Judge) -> Array:
-    """θ = Σ v_k (uᵀb)_k / s_k over the leading singular values that predict the validation rows best."""
-    errors = errors_of_cuts(s, vt, rotated, support, judge)
-    cut = int(np.argmin(errors))
-    return vt[:cut].T @ (rotated[:cut] / s[:cut])
-
-
 def errors_of_cuts(s: Array, vt: Array, rotated: Array, support: Index, judge: Judge) -> Array:
-    """Squared validation residual of 0, 1, 2, … singular values; infinite where one of them is zero to rounding."""
+    """Squared validation residual of θ = Σ v_k (uᵀb)_k / s_k over 0, 1, 2, … singular values.
+
+    Infinite where one of them is zero to rounding.
+    """
     assert judge.held_out is not None
     X, b, _, _ = judge.held_out
     rank = int(np.count_nonzero(s > len(s) * np.finfo(float).eps * s.max(initial=0.0)))
