@@ -149,3 +149,16 @@ def test_too_many_triangles_without_weights(copper, evaluator):
         held.weighted(["all"], Weights(energy=1.0))
     with pytest.raises(InputError, match="no weighted row in test"):
         held.weighted(["test"], Weights())
+
+
+def test_lanes_leave_the_same_triangles(copper, evaluator, monkeypatch):
+    whole = accumulate(evaluator, copper, weights=Weights())
+    monkeypatch.setattr("aliquot.fitting.accumulate.WIDE", 1)
+    seen = []
+    parted = accumulate(evaluator, copper, weights=Weights(), progress=lambda *call: seen.append(call))
+    assert seen == [("rows", k + 1, 5) for k in range(5)]
+    assert set(parted.triangles) == set(whole.triangles)
+    c = np.random.default_rng(3).normal(size=evaluator.n_columns)
+    for key, triangle in whole.triangles.items():
+        assert parted.triangles[key].residual(c) == pytest.approx(triangle.residual(c), rel=1e-10)
+        assert parted.triangles[key].n_rows == triangle.n_rows

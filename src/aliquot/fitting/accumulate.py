@@ -16,6 +16,7 @@ left is the least-squares problem with δ optimal for every c.
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -46,6 +47,10 @@ Factors = Callable[[Frames, int], Mapping[str, Array]]
 
 #: Structures whose rows may wait for the factorisation.
 AHEAD: Final = 4
+
+#: Wide rows are compressed in as many lanes, structure by structure in turn, whatever the number of cores.
+LANES: Final = 2
+WIDE: Final = 1500
 
 #: Bytes that triangles may take.
 MEMORY: Final = 2_000_000_000
@@ -202,8 +207,7 @@ def each(
     """Labelled rows frame by frame, computed a few frames ahead in threads."""
     waiting: deque[tuple[int, Future[Labelled]]] = deque()
     workers = threads or os.cpu_count() or 1
-    # the cores are busy with rows: threads of BLAS would only wait for one another
-    with ThreadPoolExecutor(workers) as pool, threadpool_limits(1, "blas"):
+    with ThreadPoolExecutor(workers) as pool:
         try:
             for i in range(len(frames)) if which is None else which:
                 make = pool.submit(labelled_rows, evaluator, frames, i, baseline=baseline, factors=factors)
@@ -268,32 +272,76 @@ def accumulate(
     group_of = _names(frames.config_type if groups is None else groups, frames, "")
     d = evaluator.n_columns
     several = len({key for i in range(len(frames)) for key in _keys(frames, i, part_of, group_of)})
-    needed = several * 16 * (d + 1) ** 2
+    needed = several * 16 * (d + 1) ** 2 * (LANES if d >= WIDE else 1)
     joined = needed > memory
     if joined and weights is None:
         raise InputError(
             f"{several} triangles of {d} columns take {needed / 1e9:.1f} GB, more than {memory / 1e9:.1f} GB; give"
             " weights, so that rows can be joined, or more memory"
         )
-    out: dict[Key, Triangle] = {}
-    shifted: dict[Key, Triangle] = {}
-    stream = each(evaluator, frames, baseline=baseline, factors=factors, threads=threads)
-    for count, (i, labelled) in enumerate(stream):
+    lanes = LANES if d >= WIDE else 1
+    counted = _Counted(progress, len(frames))
+
+    def lane(first: int) -> _Lane:
+        some = range(first, len(frames), lanes)
+        workers = max(1, (threads or os.cpu_count() or 1) // lanes)
+        held = _Lane(d, frozenset(offsets), weights if joined else None)
+        for i, labelled in each(evaluator, frames, some, baseline=baseline, factors=factors, threads=workers):
+            held.absorb(str(part_of[i]), str(group_of[i]), int(frames.sizes[i]), labelled)
+            counted()
+        return held
+
+    # the cores are busy with rows: threads of BLAS would only wait for one another
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(lanes) as pool:
+        total, *others = pool.map(lane, range(lanes))
+        for other in others:
+            total.join(other)
+    return Compressed(total.triangles, weights if joined else None, total.offsets)
+
+
+class _Counted:
+    """Counts structures of all lanes."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total, self.done, self.lock = progress, total, 0, threading.Lock()
+
+    def __call__(self) -> None:
+        with self.lock:
+            self.done += 1
+            self.progress("rows", self.done, self.total)
+
+
+class _Lane:
+    """Triangles of some of the structures."""
+
+    def __init__(self, d: int, shifted: frozenset[str], weights: Weights | None) -> None:
+        self.d, self.shifted, self.weights = d, shifted, weights
+        self.triangles: dict[Key, Triangle] = {}
+        self.offsets: dict[Key, Triangle] = {}
+
+    def absorb(self, part: str, group: str, size: int, labelled: Labelled) -> None:
+        """Take in the rows of one structure."""
         for quantity, (rows, target) in labelled.items():
-            key = Key(str(part_of[i]), quantity, str(group_of[i]))
-            if quantity == "energy" and key.group in offsets:
-                column = np.full((len(rows), 1), np.sqrt(frames.sizes[i]))
-                shifted.setdefault(key, Triangle(d + 1)).absorb(np.hstack((column, rows)), target)
-                continue
-            if joined:
-                assert weights is not None
-                w = weights.of(quantity, key.group)
-                if w == 0:
-                    continue
-                key, rows, target = Key(key.part, ALL, ALL), w * rows, w * target
-            out.setdefault(key, Triangle(d)).absorb(rows, target)
-        progress("rows", count + 1, len(frames))
-    return Compressed(out, weights if joined else None, shifted)
+            key = Key(part, quantity, group)
+            if quantity == "energy" and group in self.shifted:
+                column = np.full((len(rows), 1), np.sqrt(size))
+                self._of(self.offsets, key, self.d + 1).absorb(np.hstack((column, rows)), target)
+            elif self.weights is None:
+                self._of(self.triangles, key, self.d).absorb(rows, target)
+            elif w := self.weights.of(quantity, group):
+                self._of(self.triangles, Key(part, ALL, ALL), self.d).absorb(w * rows, w * target)
+
+    @staticmethod
+    def _of(held: dict[Key, Triangle], key: Key, width: int) -> Triangle:
+        if key not in held:
+            held[key] = Triangle(width)
+        return held[key]
+
+    def join(self, other: _Lane) -> None:
+        """Take in what another lane holds."""
+        for mine, theirs in ((self.triangles, other.triangles), (self.offsets, other.offsets)):
+            for key, triangle in theirs.items():
+                mine[key] = mine[key].merge(triangle) if key in mine else triangle
 
 
 def _names(names: Any, frames: Frames, default: str) -> NDArray[np.str_]:

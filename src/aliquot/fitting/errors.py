@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from aliquot.ace.evaluator import AceEvaluator
 from aliquot.ace.potential import AcePotential, Evaluation
@@ -226,19 +227,20 @@ def errors_of_path(
     sums: dict[Key, list[Any]] = {}
     chosen = list(range(len(frames))) if which is None else [int(i) for i in which]
     stream = each(evaluator, frames, chosen, baseline=baseline, threads=threads)
-    for count, (i, labelled) in enumerate(stream):
-        for quantity, (rows, target) in labelled.items():
-            wrong = rows @ coefficients - target[:, None]
-            if quantity != "forces":
-                wrong /= np.sqrt(frames.sizes[i])  # rows are per √atom
-            if quantity == "energy" and offsets and str(group[i]) in offsets:
-                wrong += offsets[str(group[i])]
-            for name in ("", str(group[i]) or "(none)"):
-                held = sums.setdefault(Key(str(parts[i]), quantity, name), [0, 0.0, 0.0])
-                held[0] += len(wrong)
-                held[1] = held[1] + np.abs(wrong).sum(axis=0)
-                held[2] = held[2] + np.square(wrong).sum(axis=0)
-        progress("errors", count + 1, len(chosen))
+    with threadpool_limits(1, "blas"):  # the cores are busy with rows
+        for count, (i, labelled) in enumerate(stream):
+            for quantity, (rows, target) in labelled.items():
+                wrong = rows @ coefficients - target[:, None]
+                if quantity != "forces":
+                    wrong /= np.sqrt(frames.sizes[i])  # rows are per √atom
+                if quantity == "energy" and offsets and str(group[i]) in offsets:
+                    wrong += offsets[str(group[i])]
+                for name in ("", str(group[i]) or "(none)"):
+                    held = sums.setdefault(Key(str(parts[i]), quantity, name), [0, 0.0, 0.0])
+                    held[0] += len(wrong)
+                    held[1] = held[1] + np.abs(wrong).sum(axis=0)
+                    held[2] = held[2] + np.square(wrong).sum(axis=0)
+            progress("errors", count + 1, len(chosen))
     return PathErrors(
         {key: absolute / n for key, (n, absolute, _) in sums.items()},
         {key: np.sqrt(square / n) for key, (n, _, square) in sums.items()},

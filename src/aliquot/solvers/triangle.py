@@ -33,7 +33,8 @@ __all__ = ["Gram", "Triangle"]
 Array = NDArray[np.float64]
 
 _LAPACK: Any = scipy.linalg.lapack
-_PANEL = 32  # columns that LAPACK eliminates at a time
+_PANEL = 32  # columns that LAPACK eliminates at a time,
+_WIDE = (2000, 128)  # and from so many columns on, so many
 _BLOCK_ROWS = 512  # rows collected before they are eliminated
 
 
@@ -101,7 +102,7 @@ class Triangle:
         if not self._waiting:
             return
         block = self._buffer[: self._waiting]
-        width = min(_PANEL, self.n_columns + 1)
+        width = min(_PANEL if self.n_columns < _WIDE[0] else _WIDE[1], self.n_columns + 1)
         factored: Any = _LAPACK.dtpqrt(0, width, self._factor, block, overwrite_a=1)
         self._factor, info = factored[0], int(factored[3])
         if info:
@@ -139,7 +140,7 @@ class Triangle:
             raise InputError(f"triangles of {self.n_columns} and {other.n_columns} columns cannot be merged")
         merged = Triangle(self.n_columns)
         for one in (self, other):
-            factor = one.factor
+            factor = one.factor[: one.n_rows]  # zeros below
             merged.absorb(factor[:, :-1], factor[:, -1])
         merged.n_rows = self.n_rows + other.n_rows
         return merged
