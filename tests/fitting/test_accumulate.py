@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -153,7 +155,7 @@ def test_too_many_triangles_without_weights(copper, evaluator):
 
 def test_lanes_leave_the_same_triangles(copper, evaluator, monkeypatch):
     whole = accumulate(evaluator, copper, weights=Weights())
-    monkeypatch.setattr("aliquot.fitting.accumulate.WIDE", 1)
+    monkeypatch.setattr(sys.modules[accumulate.__module__], "WIDE", 1)
     seen = []
     parted = accumulate(evaluator, copper, weights=Weights(), progress=lambda *call: seen.append(call))
     assert seen == [("rows", k + 1, 5) for k in range(5)]
