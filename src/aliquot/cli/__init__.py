@@ -24,6 +24,7 @@ from aliquot.cli.methods import methods_command
 from aliquot.cli.props import props_command
 from aliquot.cli.screen import in_command_words, printable
 from aliquot.cli.select import select_command
+from aliquot.cli.test import judge_command
 from aliquot.errors import AliquotError
 
 __all__ = ["app", "main"]
@@ -63,6 +64,7 @@ app = typer.Typer(
 app.command("select")(select_command)
 app.command("compare")(compare_command)
 app.command("fit")(fit_command)
+app.command("test")(judge_command)
 app.command("inspect")(inspect_command)
 app.command("features")(features_command)
 app.command("featurize")(featurize_command)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aliquot.solvers import Solver
     from aliquot.structures import Exclusion, Frames
 
-__all__ = ["FitJob", "FitOutcome", "Splitting", "parse_solver", "run_fit"]
+__all__ = ["FitJob", "FitOutcome", "Splitting", "column", "parse_solver", "run_fit"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def run_fit(job: FitJob, screen: Screen) -> FitOutcome:
         with screen.progress() as progress:
             frames, parts, exclusions, notes = _read(job, progress)
             recipe = _recipe(job, frames, solver, weights, reference)
-            groups = _column(frames, job.group_by)
+            groups = column(frames, job.group_by)
             done = fit(
                 frames,
                 recipe,
@@ -147,7 +147,7 @@ def run_fit(job: FitJob, screen: Screen) -> FitOutcome:
                 meta=_provenance(job, frames),
                 progress=progress,
             )
-        notes += _write(staged, job, done, frames, exclusions)
+        notes += _write(staged, job, done, frames, exclusions, notes)
     files = {what: place for what, place in places.items() if place.exists()}
     return FitOutcome(done, frames, exclusions, files, notes)
 
@@ -255,7 +255,8 @@ def _reference(text: str | None) -> dict[int, float] | None:
     return out
 
 
-def _column(frames: Frames, name: str) -> NDArray[np.str_]:
+def column(frames: Frames, name: str) -> NDArray[np.str_]:
+    """Values of a key as text, empty where a frame has none."""
     import numpy as np
 
     column = frames.frame_columns.get(name)
@@ -277,7 +278,7 @@ def _folds(job: FitJob, frames: Frames, parts: NDArray[np.str_]) -> NDArray[np.i
 
     teach = parts == TRAIN
     out = np.zeros(len(frames), np.int64)
-    groups = _column(frames, job.splitting.fold_by)[teach]
+    groups = column(frames, job.splitting.fold_by)[teach]
     out[teach] = folds_of_groups(groups, job.splitting.folds, seed=job.splitting.seed)
     return out
 
@@ -295,9 +296,14 @@ def _provenance(job: FitJob, frames: Frames) -> dict[str, Any]:
 
 
 def _write(
-    staged: Mapping[str, Path], job: FitJob, done: Fit, frames: Frames, exclusions: tuple[Exclusion, ...]
+    staged: Mapping[str, Path],
+    job: FitJob,
+    done: Fit,
+    frames: Frames,
+    exclusions: tuple[Exclusion, ...],
+    read: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """Every file; what could not be written exactly is told."""
+    """Every file; what could not be written exactly is told, and what was ``read`` goes into the report."""
     notes: tuple[str, ...] = ()
     done.potential.save(staged["potential"])
     staged["record"].write_text(done.to_json() + "\n", encoding="utf-8")
@@ -306,7 +312,7 @@ def _write(
     if "report" in staged:
         from aliquot.report.fit import write_fit_report
 
-        write_fit_report(staged["report"], done, frames, exclusions=exclusions)
+        write_fit_report(staged["report"], done, frames, exclusions=exclusions, notes=(*read, *notes))
     return notes
 
 

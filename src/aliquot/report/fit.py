@@ -11,18 +11,19 @@ from aliquot.errors import InputError
 from aliquot.fitting import Fit
 from aliquot.report.findings import Excluded
 from aliquot.report.fit_curves import chosen_rung, error_by_size, error_by_time, has_sizes, path_curve
-from aliquot.report.fit_figures import calibration_curve, distribution, parity, parity_caption
+from aliquot.report.fit_figures import calibration_curve
 from aliquot.report.fit_functions import functions
 from aliquot.report.fit_record import labels, record
-from aliquot.report.fit_tables import error_tables, ladder_table, outlier_table, worst_table
+from aliquot.report.fit_tables import error_tables, ladder_table, outlier_table, worst_tables
 from aliquot.report.judged import NAMES, UNITS, Judged, part_name
 from aliquot.report.page import figure, page, tile
+from aliquot.report.parities import parities
 from aliquot.report.tables import count, number, plural, sentence, text
 from aliquot.report.write import put
 from aliquot.solvers import SOLVERS
 from aliquot.structures import Frames
 
-__all__ = ["parities", "write_fit_report"]
+__all__ = ["write_fit_report"]
 
 #: Errors within this factor of what the posterior predicts count as calibrated.
 CALIBRATED: Final = 1.33
@@ -88,11 +89,11 @@ def _document(fit: Fit, frames: Frames, exclusions: Sequence[Excluded], notes: S
     reference = dict(zip(basis.elements, fit.potential.reference.tolist(), strict=True))
     judged = Judged(fit.comparison, frames, reference)
     sections = [
-        ("errors", "How wrong it is", error_tables(judged) + worst_table(judged)),
+        ("errors", "How wrong it is", error_tables(judged)),
         ("parity", "Predictions beside labels", parities(judged)),
         ("size", "What size buys, and why this model", _size(fit, judged)),
         ("functions", "Which functions the data chose", functions(fit)),
-        ("outliers", "Labels to look at", outlier_table(judged, fit.outliers)),
+        ("outliers", "Structures to look at", outlier_table(judged, fit.outliers) + worst_tables(judged)),
         ("calibration", "Does it know how wrong it is?", _calibration(fit)),
         ("labels", "What it was fitted to", labels(fit, judged, exclusions, notes)),
         ("record", "Recipe, time and papers to cite", record(fit, judged)),
@@ -123,7 +124,7 @@ def _lede(fit: Fit, judged: Judged) -> str:
         f" {text(named)} to {plural(fit.path.n_rows, 'label')} of {plural(judged.count('train'), 'structure')}."
     ]
     amounts = [
-        f"{NAMES[q].lower()} by <strong>{number(1000 * e.mae)}</strong> {UNITS[q]}"
+        f"{'energies' if q == 'energy' else q} by <strong>{number(1000 * e.mae)}</strong> {UNITS[q]}"
         for q in ("energy", "forces")
         if (e := judged.error(q)) is not None
     ]
@@ -134,12 +135,13 @@ def _lede(fit: Fit, judged: Judged) -> str:
             else " that chose the model but did not teach"
         )
         which = f"{plural(judged.count(judged.judge), f'{part_name(judged.judge)} structure')}{seen}"
-        said.append(f"On {which}, it misses {' and '.join(amounts)} (mean absolute error).")
+        said.append(f"On {which}, it misses {' and '.join(amounts)} on average.")
     elif amounts:
         said.append(
-            f"On the training structures themselves it misses {' and '.join(amounts)} (mean absolute error); nothing"
-            " was held out, so errors elsewhere are larger."
+            f"On the training structures themselves it misses {' and '.join(amounts)} on average; nothing was held"
+            " out, so errors elsewhere are larger."
         )
+    said.append(sentence(fit.reason))
     return " ".join(said)
 
 
@@ -159,19 +161,6 @@ def _tiles(fit: Fit, judged: Judged) -> list[str]:
     return out
 
 
-def parities(judged: Judged) -> str:
-    """Every quantity: predictions against labels, and how errors are distributed."""
-    out: list[str] = []
-    for quantity in judged.quantities:
-        left = figure(parity(judged, quantity), parity_caption(judged, quantity))
-        right = figure(
-            distribution(judged, quantity),
-            "Read upwards: which share of the labels has an error smaller than the abscissa.",
-        )
-        out.append(f'<h3>{NAMES[quantity]}</h3><div class="pair"><div>{left}</div><div>{right}</div></div>')
-    return "".join(out)
-
-
 def _size(fit: Fit, judged: Judged) -> str:
     """The path, with the chosen model marked."""
     why = f"<p>{sentence(fit.reason)}"
@@ -184,15 +173,17 @@ def _size(fit: Fit, judged: Judged) -> str:
     sizes = [figure(error_by_size(fit, judged, q), "") for q in known]
     timed = has_sizes(fit) and any(r.microseconds is not None for r in fit.ladder)
     times = [figure(error_by_time(fit, judged, q), "") for q in known] if timed else []
-    weighted = figure(
-        path_curve(fit), "What the solver made small: errors of all quantities together, times their weights."
+    stopped = f"<p>Where the path ends: {text(fit.path.stopped)}.</p>" if fit.path.stopped else ""
+    weighted = (
+        f"<div>{figure(path_curve(fit), '')}</div><div><p>What the solver makes small: errors of all quantities"
+        f" together, times their weights. The choice rests on this curve.</p>{stopped}</div>"
     )
     across = "number of functions" if has_sizes(fit) else "strength of the penalty"
     return (
         why
         + f"<h3>Error against {across}</h3>{_pair(sizes)}"
         + (f"<h3>Error against time</h3>{_pair(times)}{_TIMED}" if times else "")
-        + f'<h3>The path as the solver saw it</h3><div class="pair"><div>{weighted}</div></div>'
+        + f'<h3>The path as the solver saw it</h3><div class="pair">{weighted}</div>'
         + f"<details><summary>These models in numbers</summary>{ladder_table(fit, judged)}</details>"
     )
 
@@ -217,11 +208,9 @@ def _calibration(fit: Fit) -> str:
     said: list[str] = []
     for quantity, spread in found.spread.items():
         inside = 1 / CALIBRATED <= spread <= CALIBRATED
-        verdict = "calibrated within a third" if inside else "<strong>not calibrated</strong>"
-        way = "larger" if spread > 1 else "smaller"
-        times = spread if spread > 1 else 1 / max(spread, 1e-12)
+        verdict = "about as large as predicted" if inside else "<strong>not calibrated</strong>"
         said.append(
-            f"<li>{NAMES[quantity]}: errors are {number(times)} times {way} than predicted (root mean square):"
+            f"<li>{NAMES[quantity]}: errors are {number(spread)} times what is predicted (root mean square):"
             f" {verdict}.</li>"
         )
     words = (

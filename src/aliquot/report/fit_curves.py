@@ -102,6 +102,7 @@ def _finish(figure: Figure, ax: Axes, xlabel: str, ylabel: str) -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     low, high = ax.get_ylim()
+    ax.set_ylim(low, high * (high / low) ** 0.06)  # room for words at the top
     if high < 1.6 * low:  # almost level: leave room so that nothing looks steep
         ax.set_ylim(low / 1.3, high * 1.3)
     ax.set(xlabel=xlabel, ylabel=ylabel)

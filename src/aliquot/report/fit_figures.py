@@ -69,15 +69,17 @@ def _clouds(judged: Judged, quantity: str) -> list[_Cloud]:
         style = {"marker": "o", "ms": 2.6, "mfc": MUTED, "mec": "none", "alpha": 0.45}
         out.append(_Cloud(f"{said} ({count(len(which))})", which, style))
     names = judged.comparison.group[judged.comparison.frame[quantity]]
-    present, sizes = np.unique(names[inside], return_counts=True)
-    order = present[np.argsort(-sizes, kind="stable")].tolist()
-    if len(order) == 1:
+    order = [name for name in judged.groups if np.any(inside & (names == name))]
+    marks = {name: k for k, name in enumerate(judged.groups)}  # the same for every quantity
+    if len(judged.groups) == 1:
         order, names = [judged.judge], np.full(len(names), judged.judge)
     most = _GROUPS if len(order) <= _GROUPS else _GROUPS - 1
-    for k, name in enumerate(order[:most]):
+    for name in order[:most]:
         which = np.flatnonzero(inside & (names == name))
-        shown = part_name(name) if len(order) == 1 else _short(name or "(none)")
-        out.append(_Cloud(f"{shown} ({count(len(which))})", which, _mark(k)))
+        shown = part_name(name) if len(judged.groups) == 1 else _short(name or "(none)")
+        out.append(
+            _Cloud(f"{shown} ({count(len(which))})", which, _mark(min(marks.get(name, 0), _GROUPS - 1)))
+        )
     if len(order) > most:
         which = np.flatnonzero(inside & ~np.isin(names, order[:most]))
         out.append(
@@ -150,7 +152,7 @@ def parity_caption(judged: Judged, quantity: str) -> str:
         f"{', by config type' if groups > 1 else ''}; the line is where they agree. Below: prediction minus label."
     )
     if beyond:
-        said += f" {plural(beyond, 'number')} of {count(len(judged.wrong(quantity)))} lie beyond the axes."
+        said += f" Beyond the axes: {count(beyond)} of {plural(len(judged.wrong(quantity)), 'number')}."
     sampled = [len(c.which) for c in _clouds(judged, quantity) if len(c.which) > MOST]
     if sampled:
         said += (
@@ -187,11 +189,11 @@ def distribution(judged: Judged, quantity: str) -> str:
         if len(size):
             at = np.unique(np.linspace(0, len(size) - 1, min(len(size), 240)).round().astype(int))
             curves[part] = (np.maximum(size[at], 1e-9), (at + 0.5) / len(size))
-    floor = min(float(np.interp(0.04, share, size)) for size, share in curves.values())
+    floor = min(_low_end(size, share) for size, share in curves.values())
     ceiling = max(float(size[-1]) for size, _ in curves.values())
 
     def draw() -> Figure:
-        figure, ax = new_figure(3.4)
+        figure, ax = new_figure(4.6)
         for part, (size, share) in reversed(curves.items()):
             half, most = (np.interp(p, share, size) for p in (0.5, 0.95))
             ax.plot(
@@ -217,14 +219,20 @@ def distribution(judged: Judged, quantity: str) -> str:
     return svg(f"distribution-{quantity}", label, draw)
 
 
+def _low_end(size: Array, share: Array) -> float:
+    """Where an axis of errors begins: symmetry makes some errors nothing but rounding."""
+    return float(max(np.interp(0.04, share, size), np.interp(0.5, share, size) / 100))
+
+
 def plain_log(axis: Any) -> None:
     """Ticks of a logarithmic axis as ordinary numbers; also 2 and 5 where decades are few."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = sorted(axis.get_view_interval())
-    subs = (1.0, 2.0, 5.0) if np.log10(high / low) < 2.6 else (1.0,)
+    decades = np.log10(high / low)
+    subs = (1.0, 1.5, 2, 3, 4, 5, 6, 8) if decades < 0.9 else (1.0, 2.0, 5.0) if decades < 2.6 else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda v, _: number(v, 1)))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}" if 1e-3 <= v < 1e6 else number(v, 1)))
     axis.set_minor_formatter(NullFormatter())
 
 

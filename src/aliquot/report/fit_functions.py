@@ -144,10 +144,10 @@ def _drawing(symbol: str, order: int, m: _Map) -> str:
         ax.tick_params(length=0)
         ax.grid(visible=False)
         ax.spines[:].set_visible(False)
-        ax.set(xlabel="n", ylabel="l" if order else "")
+        ax.set_xlabel("n", labelpad=2, x=0.5 * wide / across)
+        ax.set_ylabel("l" if order else "", rotation=0, labelpad=9, va="center")
         if not order:
             ax.set_yticks([])
-        ax.xaxis.set_label_coords(min(0.5, 0.5 * wide / across), -0.36 / (side * high) if high < 3 else -0.12)
         return drawn
 
     most = sorted(m.taken.items(), key=lambda item: -item[1])[:3]
@@ -167,7 +167,9 @@ def _cell(ax: Axes, n: int, l: int, taken: int, offered: int) -> None:
     if taken:
         ax.add_patch(Rectangle(*place, fc=CHOSEN, ec="none", alpha=0.12 + 0.6 * share))
         written = str(taken)
-        ax.text(n, l, written, ha="center", va="center_baseline", fontsize=7.5 - len(written) / 2, color=INK)
+        ax.text(
+            n, l, written, ha="center", va="center_baseline", fontsize=9.2 - 0.7 * len(written), color=INK
+        )
     else:
         ax.plot(n, l, ".", ms=1.5, color=MUTED)
 

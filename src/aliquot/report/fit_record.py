@@ -99,7 +99,7 @@ def record(fit: Fit, judged: Judged) -> str:
             ("Solver", text(summary)),
             (
                 "Path",
-                text(f"{plural(len(fit.path), 'model')} kept; ended because: {fit.path.stopped or '—'}"),
+                text(f"{plural(len(fit.path), 'model')} kept; end: {fit.path.stopped or '—'}"),
             ),
             (
                 "Basis",

@@ -11,12 +11,10 @@ from aliquot.report.judged import NAMES, UNITS, Judged, part_name
 from aliquot.report.tables import Raw, count, number, plural, table, text
 from aliquot.structures import Frames
 
-__all__ = ["capital", "error_tables", "ladder_table", "outlier_table", "place", "worst_table"]
+__all__ = ["capital", "error_tables", "ladder_table", "outlier_table", "place", "worst_tables"]
 
 #: Structures that are listed.
 LISTED: Final = 40
-#: Rows beyond which the parts that do not judge unfold.
-SHORT: Final = 8
 
 
 def capital(words: str) -> str:
@@ -25,35 +23,60 @@ def capital(words: str) -> str:
 
 
 def error_tables(judged: Judged) -> str:
-    """One table per part, the one that judges first; long ones of the others unfold."""
-    out: list[str] = []
-    for part in judged.parts:
-        own = [e for e in judged.table if e.part == part]
-        shown, rows = _error_table(part, own, judged.quantities)
-        if part != judged.judge and rows > SHORT:
-            shown = f"<details><summary>{capital(part_name(part))} structures</summary>{shown}</details>"
-        out.append(shown)
-    return "".join(out)
+    """Errors of every config type of the part that judges, beside those of the other parts; these unfold."""
+    shown = _error_table(judged, judged.judge)
+    if len(judged.parts) == 1:
+        return shown
+    whole = _whole_table(judged)
+    rest = "".join(
+        _error_table(judged, part)
+        for part in judged.parts[1:]
+        if any(e.group for e in judged.table if e.part == part)
+    )
+    names = " and ".join(part_name(part) for part in judged.parts[1:])
+    folded = f"<details><summary>{capital(names)} structures by config type</summary>{rest}</details>"
+    return shown + whole + (folded if rest else "")
 
 
-def _error_table(part: str, errors: Sequence[Error], quantities: Sequence[str]) -> tuple[str, int]:
-    groups = list(dict.fromkeys(e.group for e in errors))
-    known = [q for q in quantities if any(e.quantity == q for e in errors)]
-    rows: list[list[Any]] = []
-    for group in groups:
-        own = {e.quantity: e for e in errors if e.group == group}
-        cells: list[Any] = [group or "all", count(max(e.structures for e in own.values()))]
+def _error_table(judged: Judged, part: str) -> str:
+    """Errors of one part: all of it, then every config type."""
+    errors = [e for e in judged.table if e.part == part]
+    rows = [(group or "all", [e for e in errors if e.group == group]) for group in _groups(errors)]
+    caption = f"{capital(part_name(part))} structures: mean absolute and root-mean-square errors"
+    return _errors(caption, "config type", rows, judged, bold=len(rows) > 1)
+
+
+def _groups(errors: Sequence[Error]) -> list[str]:
+    """All together first, then by name."""
+    return sorted({e.group for e in errors})
+
+
+def _whole_table(judged: Judged) -> str:
+    """Errors of every part, all config types together."""
+    rows = [
+        (part_name(part), [e for e in judged.table if e.part == part and not e.group])
+        for part in judged.parts
+    ]
+    return _errors("All config types together, by part", "part", rows, judged)
+
+
+def _errors(
+    caption: str, head: str, rows: Sequence[tuple[str, list[Error]]], judged: Judged, *, bold: bool = False
+) -> str:
+    known = [q for q in judged.quantities if any(e.quantity == q for _, own in rows for e in own)]
+    written: list[list[Any]] = []
+    for name, errors in rows:
+        own = {e.quantity: e for e in errors}
+        cells: list[Any] = [name, count(max(e.structures for e in errors))]
         for quantity in known:
             e = own.get(quantity)
             cells += ["—", "—"] if e is None else [number(1000 * e.mae), number(1000 * e.rmse)]
-        rows.append(
-            [Raw(f"<strong>{text(c)}</strong>") for c in cells] if not group and len(groups) > 1 else cells
-        )
-    heads = ["config type", "structures"]
+        strong = bold and not written
+        written.append([Raw(f"<strong>{text(c)}</strong>") for c in cells] if strong else cells)
+    heads = [head, "structures"]
     for quantity in known:
         heads += [f"{NAMES[quantity].lower()} MAE ({UNITS[quantity]})", "RMSE"]
-    caption = f"{capital(part_name(part))} structures: mean absolute and root-mean-square errors"
-    return table(caption, heads, rows, numeric=range(1, len(heads))), len(rows)
+    return table(caption, heads, written, numeric=range(1, len(heads)))
 
 
 def ladder_table(fit: Fit, judged: Judged) -> str:
@@ -91,8 +114,8 @@ def outlier_table(judged: Judged, outliers: Sequence[Outlier]) -> str:
     """Training structures whose labels the model does not believe."""
     if not outliers:
         return (
-            "<p>No training structure has an error far beyond what is usual for its config type: no label contradicts"
-            " the others.</p>"
+            "<p>No training structure has an error far beyond what is usual for its config type, so no label looks"
+            " wrong.</p>"
         )
     frames, group = judged.frames, judged.comparison.group
     rows = [
@@ -117,23 +140,18 @@ def outlier_table(judged: Judged, outliers: Sequence[Outlier]) -> str:
     return said + table("Training structures to look at", heads, rows, numeric=[3, 4, 5]) + more
 
 
-def worst_table(judged: Judged, most: int = 8) -> str:
-    """Structures of the part that judges with the largest errors."""
+def worst_tables(judged: Judged, most: int = 8) -> str:
+    """Structures of the part that judges with the largest errors, by quantity."""
     frames, kept = judged.frames, judged.comparison
-    rows: list[tuple[Any, ...]] = []
+    shown: list[str] = []
     for quantity in ("energy", "forces"):
         found = kept.worst(quantity, len(kept.part)) if len(kept.label[quantity]) else []
-        own = [(i, e) for i, e in found if kept.part[i] == judged.judge][:most]
-        rows += [
-            (
-                place(frames, i),
-                str(kept.group[i]) or "(none)",
-                count(int(frames.sizes[i])),
-                quantity,
-                f"{number(1000 * e)} {UNITS[quantity]}",
-            )
-            for i, e in own
+        rows = [
+            (place(frames, i), str(kept.group[i]) or "(none)", count(int(frames.sizes[i])), number(1000 * e))
+            for i, e in [(i, e) for i, e in found if kept.part[i] == judged.judge][:most]
         ]
-    heads = ["structure", "config type", "atoms", "quantity", "r.m.s. error"]
-    caption = f"{capital(part_name(judged.judge))} structures with the largest errors"
-    return table(caption, heads, rows, numeric=[2, 4]) if rows else ""
+        heads = ["structure", "config type", "atoms", f"r.m.s. error ({UNITS[quantity]})"]
+        caption = f"{capital(part_name(judged.judge))} structures with the largest errors of {quantity}"
+        if rows:
+            shown.append(f"<div>{table(caption, heads, rows, numeric=[2, 3])}</div>")
+    return f'<div class="pair">{"".join(shown)}</div>' if shown else ""

@@ -82,6 +82,14 @@ class Judged:
         """Those with labels."""
         return tuple(q for q in UNITS if len(self.comparison.label[q]))
 
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Config types of the part that judges, those of most structures first."""
+        names, sizes = np.unique(
+            self.comparison.group[self.comparison.part == self.judge], return_counts=True
+        )
+        return tuple(names[np.argsort(-sizes, kind="stable")].tolist())
+
     def error(self, quantity: str, part: str | None = None) -> Error | None:
         """Errors of a part (the one that judges by default), all groups together."""
         wanted = (part or self.judge, quantity, "")
