@@ -1,9 +1,10 @@
 """Time draws of a k-DPP: the first, with everything it prepares, and each further one; beside DPPy.
 
 Run ``python benchmarks/bench_dpp.py [--full] [--growth] [--kernels] [--only]``. Tables are synthetic,
-float64. *flat* ones are Gaussian noise with eigenvalues near 1; *structured* ones have 40 clusters and a spectrum falling as k^-1.5 in the rows,
-as descriptors do. DPPy is asked twice: with the rows (its dual, d × d) and, with ``--full``, with the N × N matrix,
-which takes minutes; its polynomials are not kept in logarithms, and overflow where the spectrum is long: it then fails.
+float64. *flat* ones are Gaussian noise with eigenvalues near 1; *structured* ones have 40 clusters and a spectrum
+falling as k^-1.5 in the rows, as descriptors do. DPPy is asked twice: with the rows (its dual, d × d) and, with
+``--full``, with the N × N matrix, which takes minutes; its polynomials are not kept in logarithms, and overflow where
+the spectrum is long: it then fails.
 ``--growth`` adds linear pools of up to a million candidates without the peer: what a further draw costs must not grow.
 (Eigenvectors of the largest are more than is held in memory, and are computed from the rows, entry by entry.)
 ``--kernels`` times an rbf kernel, exactly and by Nyström's approximation.  ``--only`` leaves out the rest.

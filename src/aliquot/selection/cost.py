@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from aliquot.errors import SelectionError
 from aliquot.table import Features
 
-__all__ = ["BUDGET_REFERENCES", "GUARANTEE", "Cost", "knapsack"]
+__all__ = ["BUDGET_REFERENCES", "GUARANTEE", "Cost", "knapsack", "most"]
 
 #: Share of the optimum that the better of two greedy runs reaches within a budget, for ``entropy``.
 GUARANTEE: Final = 0.5 * (1.0 - 1.0 / math.e)
@@ -132,3 +132,27 @@ def knapsack(values: Vector, cost: Vector, budget: float) -> float:
     before = np.concatenate(([0.0], np.cumsum(cost[order])[:-1]))
     share = np.clip((budget - before) / cost[order], 0.0, 1.0)
     return float(share @ values[order])
+
+
+def most(values: Vector, n: int, cost: Cost | None, *, among: NDArray[Any] | None = None) -> float:
+    """The largest sum of ``n`` values; with a budget, of as many as it buys when candidates may be cut.
+
+    Parameters
+    ----------
+    values : (candidates,) array
+        Not negative.
+    n : int
+    cost : Cost or None
+    among : (…,) array of int or (candidates,) array of bool, optional
+        Who counts, where ``cost`` is of more candidates than that; ``values`` are then theirs alone.
+
+    Examples
+    --------
+    >>> most(np.array([1.0, 5.0, 2.0]), 2, None)
+    7.0
+    """
+    if cost is None or cost.budget is None:
+        return float(np.sort(values)[::-1][:n].sum())
+    price = cost.values if among is None else cost.values[among]
+    within = price <= cost.budget
+    return knapsack(values[within], price[within], cost.budget)

@@ -38,7 +38,7 @@ from aliquot.errors import SelectionError
 from aliquot.information.likelihood import Likelihood
 from aliquot.information.pivoted import Conditional
 from aliquot.progress import Progress, silent
-from aliquot.selection.cost import BUDGET_REFERENCES, knapsack
+from aliquot.selection.cost import BUDGET_REFERENCES, most
 from aliquot.selection.dpp_exchange import exchange
 from aliquot.selection.dpp_kernel import RIDGE, KernelChoice, hash_order
 from aliquot.selection.ledger import Ledger
@@ -231,22 +231,20 @@ def _certificate(
     n, achieved = len(gain), float(gain.sum())
     n = n if request.budget is None else L.n
 
-    def most(values: Vector) -> float:
-        if request.cost is None or request.budget is None:
-            return _top(values, n)
-        price = request.cost.values[members]
-        within = price <= request.budget
-        return knapsack(values[within], price[within], request.budget)
+    def best(values: Vector) -> float:
+        return most(values, n, request.cost, among=members)
 
     bounds = {
-        "Hadamard: the largest diagonal entries": most(np.log1p(L.diagonal / ridge)),
-        "submodularity: the largest remaining gains, added up": achieved + most(rest),
+        "Hadamard: the largest diagonal entries": best(np.log1p(L.diagonal / ridge)),
+        "submodularity: the largest remaining gains, added up": achieved + best(rest),
     }
     if L.rows is not None or L.n <= _BOUND_LIMIT:
         largest = np.log1p(L.spectrum.values / ridge)
         # eigenvalues lost to rounding are below the smallest kept
         lost = float(largest[-1]) if len(largest) and len(largest) < min(n, L.n) else 0.0
-        bounds["interlacing: the largest eigenvalues"] = _top(largest, n) + lost * max(0, n - len(largest))
+        bounds["interlacing: the largest eigenvalues"] = most(largest, n, None) + lost * max(
+            0, n - len(largest)
+        )
     argument, bound = min(bounds.items(), key=lambda item: item[1])
     return Certificate(
         achieved=achieved,
@@ -254,11 +252,6 @@ def _certificate(
         objective="log-determinant of I + L/ε over the chosen, the logarithm of their probability less a constant",
         argument=argument,
     )
-
-
-def _top(values: Vector, n: int) -> float:
-    """Sum of the ``n`` largest."""
-    return float(np.sort(values)[::-1][:n].sum())
 
 
 CATALOGUE = {

@@ -39,7 +39,7 @@ from aliquot.errors import SelectionError
 from aliquot.information import gather
 from aliquot.information.environments import distances, environments, sizes
 from aliquot.progress import Progress, silent
-from aliquot.selection.cost import BUDGET_REFERENCES, GUARANTEE, knapsack
+from aliquot.selection.cost import BUDGET_REFERENCES, GUARANTEE, most
 from aliquot.selection.coverage import Covering, typical_distance
 from aliquot.selection.method import Method
 from aliquot.selection.record import Certificate, Selection
@@ -185,17 +185,13 @@ def _certificate(
     n, achieved = len(index), float(gain.sum())
     rival = request.distinct if n <= request.distinct.sum() else np.ones(len(request.candidates), bool)
 
-    def most(values: Vector) -> float:
-        if request.cost is None or request.budget is None:
-            return float(np.sort(values[rival])[::-1][:n].sum())
-        price = request.cost.values
-        within = rival & (price <= request.budget)
-        return knapsack(values[within], price[within], request.budget)
+    def best(values: Vector) -> float:
+        return most(values[rival], n, request.cost, among=rival)
 
     bounds = {
         "all environments of the pool": achieved + float(np.sum(~state.covered)),
-        "submodularity: the largest first gains, added up": most(at_first),
-        "submodularity: the largest remaining gains, added up": achieved + most(state.gain),
+        "submodularity: the largest first gains, added up": best(at_first),
+        "submodularity: the largest remaining gains, added up": achieved + best(state.gain),
     }
     if not request.binding:
         bounds["greedy coverage: 1 - 1/e of the optimum"] = float(
