@@ -180,7 +180,7 @@ def test_the_front_keeps_the_best(pool_of: Maker, monkeypatch: pytest.MonkeyPatc
     assert front.admit(np.arange(6), bound) == 0, "what is there is not read again"
     assert front.admit(np.array([20, 28, 29]), bound) == 3, "half the room, filled with the best"
     assert np.flatnonzero(front.holds(np.arange(30))).tolist() == [5, 20, 28, 29]
-    blocks = front.find(np.array([29, 5]))
-    assert blocks is not None
-    np.testing.assert_array_equal(blocks.x, gather(table, np.array([29, 5])).x)
+    part = front.find(np.array([29, 5]))
+    assert part is not None
+    np.testing.assert_array_equal(part.blocks().x, gather(table, np.array([29, 5])).x)
     assert front.find(np.array([29, 3])) is None

@@ -7,7 +7,7 @@ candidates at hand are ever brought here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aliquot.table import KINDS, Features
 
-__all__ = ["Blocks", "gather", "scaled"]
+__all__ = ["Blocks", "Part", "gather"]
 
 _ENERGY = KINDS.index("energy")
 
@@ -108,10 +108,63 @@ def gather(table: Features, candidates: slice | NDArray[np.int64]) -> Blocks:
         lengths = table.offsets[candidates + 1] - starts
         offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
         rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(int(offsets[-1]))
-    return Blocks(scaled(table.rows[rows], table.prior), table.weight[rows], table.kind[rows], offsets)
+    return Blocks(_scaled(table.rows[rows], table.prior), table.weight[rows], table.kind[rows], offsets)
 
 
-def scaled(rows: NDArray[np.floating[Any]], prior: NDArray[np.float64]) -> NDArray[np.float64]:
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some candidates of a table, whose rows are read when they are asked for.
+
+    Parameters
+    ----------
+    rows : array-like
+        As they are stored: of these candidates, and perhaps of others.
+    index : (rows,) array of int or None
+        Which of them; all where it is None.
+    kind, weight, prior, offsets
+        As of a table of these candidates alone.
+    """
+
+    rows: Any
+    index: NDArray[np.int64] | None
+    kind: NDArray[np.uint8]
+    weight: NDArray[np.float64]
+    prior: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: Features, some: NDArray[np.int64]) -> Part:
+        """These candidates."""
+        index = table.row_index(some)
+        offsets = np.concatenate(([0], np.cumsum(table.offsets[some + 1] - table.offsets[some])))
+        return cls(
+            table.rows, index, table.kind[index], table.weight[index], table.prior, offsets.astype(np.int64)
+        )
+
+    def read(self) -> NDArray[Any]:
+        """The rows, as they are stored."""
+        return np.asarray(self.rows if self.index is None else self.rows[self.index])
+
+    def here(self) -> Part:
+        """The same with its rows in memory, or in a file that is mapped to it."""
+        return self if isinstance(self.rows, np.ndarray) else replace(self, rows=self.read(), index=None)
+
+    def stored(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Rows in memory as compiled code reads them, and which of them."""
+        held = isinstance(self.rows, np.ndarray)
+        rows: NDArray[Any] = np.asarray(self.rows if held else self.read())
+        index = self.index if held else None
+        if not (rows.flags.c_contiguous and rows.dtype.isnative):
+            rows = np.array(rows if index is None else rows[index], rows.dtype.newbyteorder("="), order="C")
+            index = None
+        return rows, np.arange(len(rows), dtype=np.int64) if index is None else index
+
+    def blocks(self) -> Blocks:
+        """Scaled rows."""
+        return Blocks(_scaled(self.read(), self.prior), self.weight, self.kind, self.offsets)
+
+
+def _scaled(rows: NDArray[np.floating[Any]], prior: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows over the smoothness prior, float64; always a copy."""
     # A slice of a memory map is one too, and so would be everything computed from it, slowly.
     x = np.array(rows, np.float64, order="C", subok=False)

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.information.blocks import Blocks, gather
+from aliquot.information.blocks import Blocks, Part, gather
 from aliquot.information.environments import environments
 from aliquot.information.posterior import logdet_gains
 from aliquot.information.protocol import SLACK
@@ -153,6 +153,9 @@ class Covariance:
         along[np.arange(oldest, self.absorbed) < since[:, None]] = 0.0
         h = np.maximum(h - np.einsum("ij,ij->i", along, along), 0.0) + SLACK * h
         return 0.5 * np.log1p(h)
+
+    def lower(self, part: Part, bound: Vector, *, since: NDArray[np.int64]) -> None:
+        """Not from stored rows."""
 
     def absorb(self, blocks: Blocks) -> None:
         """Add the environments of these candidates."""

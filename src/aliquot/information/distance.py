@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
-from aliquot.information.blocks import Blocks
+from aliquot.information.blocks import Blocks, Part
 
 __all__ = ["Distance"]
 
@@ -89,6 +89,9 @@ class Distance:
             shifted, own, allowance = self._panel(x, points)
             nearest = np.minimum(nearest, np.maximum(shifted.min(axis=1) + own, 0.0) + allowance)
         return np.sqrt(nearest)
+
+    def lower(self, part: Part, bound: Vector, *, since: NDArray[np.int64]) -> None:
+        """Not from stored rows."""
 
     def absorb(self, blocks: Blocks) -> None:
         """Add the point of each of these candidates."""

@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,11 +25,11 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from aliquot.errors import SelectionError
-from aliquot.information.blocks import Blocks, scaled
+from aliquot.information.blocks import Part
 from aliquot.information.protocol import Information
-from aliquot.table import Features, Ids
+from aliquot.table import Features
 
-__all__ = ["Part", "Passes", "Work", "bounds", "gains", "ordered", "threads"]
+__all__ = ["Passes", "Work", "bounds", "gains", "ordered", "threads"]
 
 _TOGETHER = 16  # parts sent as one task
 _ENOUGH = 4  # parts that are worth sending
@@ -40,72 +39,19 @@ Indices = NDArray[np.int64]
 Vector = NDArray[np.float64]
 T = TypeVar("T")
 
-#: What is done with the rows of a part: ``work(information, blocks, *arguments)``.
+#: What is done with a part: ``work(information, part, *arguments)``.
 Work = Callable[..., NDArray[np.float64]]
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Some candidates of a table, whose rows are read when they are asked for.
-
-    Parameters
-    ----------
-    rows : array-like
-        Of the whole table, or of these candidates alone where ``index`` is None.
-    index : (rows,) array of int or None
-    kind, weight, prior, offsets
-        As of a table of these candidates alone.
-    """
-
-    rows: Any
-    index: Indices | None
-    kind: NDArray[np.uint8]
-    weight: Vector
-    prior: Vector
-    offsets: Indices
-
-    @classmethod
-    def of(cls, table: Features, some: Indices, *, here: bool = False) -> Part:
-        """These candidates; with ``here``, or where rows do not lie on disk by a path, their rows are read now."""
-        index = table.row_index(some)
-        offsets = np.concatenate(([0], np.cumsum(table.offsets[some + 1] - table.offsets[some])))
-        rows: Any = table.rows  # or anything that can be indexed like one
-        held = here or isinstance(rows, np.ndarray)
-        return cls(
-            rows[index] if held else rows,
-            None if held else index,
-            table.kind[index],
-            table.weight[index],
-            table.prior,
-            offsets.astype(np.int64),
-        )
-
-    def read(self) -> NDArray[Any]:
-        """The rows, as they are stored."""
-        return np.asarray(self.rows if self.index is None else self.rows[self.index])
-
-    def blocks(self, rows: NDArray[Any] | None = None) -> Blocks:
-        """Scaled rows."""
-        return Blocks(
-            scaled(self.read() if rows is None else rows, self.prior), self.weight, self.kind, self.offsets
-        )
-
-    def features(self) -> Features:
-        """A table of these candidates, in memory, under numbers of their own."""
-        n = len(self.offsets) - 1
-        names = tuple(f"f{k}" for k in range(len(self.prior)))
-        ids = Ids.numbered(n)
-        return Features(self.read(), self.offsets, self.kind, self.weight, self.prior, names, {}, ids)
-
-
-def gains(information: Information, blocks: Blocks) -> Vector:
+def gains(information: Information, part: Part) -> Vector:
     """Exact gains."""
-    return information.gain(blocks)
+    return information.gain(part.blocks())
 
 
-def bounds(information: Information, blocks: Blocks, bound: Vector, since: Indices) -> Vector:
+def bounds(information: Information, part: Part, bound: Vector, since: Indices) -> Vector:
     """Bounds brought to now."""
-    return information.tighten(blocks, bound, since=since)
+    lowered = information.lower(part, bound, since=since)
+    return information.tighten(part.blocks(), bound, since=since) if lowered is None else lowered
 
 
 @contextmanager
@@ -144,12 +90,6 @@ class Passes:
         self.table, self.executor, self.pool = table, executor, pool
         self.rows_read = 0
 
-    def read(self, some: Indices) -> tuple[NDArray[Any], Blocks]:
-        """Rows of these candidates as they are stored, and scaled; they are not counted."""
-        part = Part.of(self.table, some, here=True)
-        rows = part.read()
-        return rows, part.blocks(rows)
-
     def parts(self) -> list[Indices]:
         """All candidates, in tiles that depend on nothing but the table."""
         return [np.arange(some.start, some.stop, dtype=np.int64) for some, _ in self.table.tiles()]
@@ -169,13 +109,13 @@ class Passes:
     def over(
         self, work: Work, information: Information | None, parts: Sequence[Indices]
     ) -> Iterator[NDArray[np.float64]]:
-        """``work(information, blocks)`` of every part, by whoever is there, in order."""
+        """``work(information, part)`` of every part, by whoever is there, in order."""
         if self.shares(parts):
             yield from self.map(work, information, parts, [()] * len(parts))
             return
 
         def job(part: Indices) -> NDArray[np.float64]:
-            return work(information, self.read(part)[1])
+            return work(information, Part.of(self.table, part).here())
 
         for part, answer in zip(parts, self.here(job, parts), strict=True):
             self.rows_read += int(np.sum(self.table.offsets[part + 1] - self.table.offsets[part]))
@@ -188,7 +128,7 @@ class Passes:
         parts: Sequence[Indices],
         more: Sequence[tuple[Any, ...]],
     ) -> Iterator[NDArray[np.float64]]:
-        """``work(information, blocks, *arguments)`` of every part, by the executor, in order."""
+        """``work(information, part, *arguments)`` of every part, by the executor, in order."""
         assert self.executor is not None
         step = max(1, min(_TOGETHER, len(parts) // _ENOUGH))
         groups = [slice(k, k + step) for k in range(0, len(parts), step)]

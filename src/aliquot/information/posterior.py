@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
-from aliquot.information.blocks import Blocks
+from aliquot.information.blocks import Part
 from aliquot.information.passes import Passes, threads
 from aliquot.table import Features
 
@@ -271,7 +271,7 @@ def default_precision(pool: Features, *, executor: Executor | None = None) -> fl
         return PRIOR_FRACTION * float(np.linalg.eigvalsh(moment)[-1])
 
 
-def _moment(information: Any, blocks: Blocks) -> Matrix:
+def _moment(information: Any, part: Part) -> Matrix:
     """What the rows of a part add to the second moment."""
-    x = blocks.weighted
+    x = part.blocks().weighted
     return x.T @ x

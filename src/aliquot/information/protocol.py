@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.information.blocks import Blocks
+from aliquot.information.blocks import Blocks, Part
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,6 +45,12 @@ class Information(Protocol):
         self, blocks: Blocks, bound: NDArray[np.float64], *, since: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Bring upper bounds that were valid at clock ``since`` to now, as cheaply as may be."""
+        ...
+
+    def lower(
+        self, part: Part, bound: NDArray[np.float64], *, since: NDArray[np.int64]
+    ) -> NDArray[np.float64] | None:
+        """The same from rows as they are stored; None where :meth:`tighten` must do it."""
         ...
 
     def absorb(self, blocks: Blocks) -> None:

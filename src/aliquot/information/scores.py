@@ -29,7 +29,7 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.information.blocks import Blocks
+from aliquot.information.blocks import Blocks, Part
 from aliquot.information.posterior import Posterior, logdet_gains
 from aliquot.information.protocol import SLACK
 from aliquot.table import KINDS
@@ -42,39 +42,22 @@ TERMS: Final = ("entropy", "energy", "force-max", "force-mean")
 Vector = NDArray[np.float64]
 
 _FORCE = KINDS.index("force")
-_NARROW = 16  # directions: narrower panels cost as much as this
 
 
-def _tightened(
-    posterior: Posterior, x: NDArray[np.float64], h: Vector, since: NDArray[np.int64]
-) -> Vector | None:
+def _lowered(posterior: Posterior, part: Part, h: Vector, since: NDArray[np.int64]) -> Vector | None:
     """Bring bounds ``h`` of ``x P⁻¹ xᵀ`` to now; None where starting from scratch is all one can, or cheaper."""
-    now = posterior.absorbed
-    V = posterior.directions(int(since.min()))
-    if V is None or 2 * (now - float(since.mean())) > posterior.n_features:
+    if len(part.weight) != len(h) or np.any(np.diff(part.offsets) != 1):
         return None
-    order = np.argsort(since, kind="stable")
-    ages, x = since[order], (x if np.all(order[:-1] < order[1:]) else x[order])
-    lost = np.zeros(len(x))
-    for start, stop in _panels(ages, now):  # only bounds that old have these directions still to lose
-        some = slice(0, int(np.searchsorted(ages, stop)))
-        along: NDArray[np.float64] = x[some] @ V[start - now : stop - now if stop < now else None].T
-        if start < ages[some][-1]:  # directions that a bound has already lost are not subtracted twice
-            along[np.arange(start, stop) < ages[some][:, None]] = 0.0
-        lost[some] += np.einsum("ij,ij->i", along, along)
-    tight = np.empty(len(x))
-    tight[order] = lost
-    return np.maximum(h - tight, 0.0) + SLACK * h
+    oldest = int(since.min())
+    V = posterior.directions(oldest)
+    if V is None or posterior.absorbed - float(since.mean()) > posterior.n_features:
+        return None
+    from aliquot.information.directions import lost  # numba: imported when needed
 
-
-def _panels(ages: NDArray[np.int64], now: int) -> list[tuple[int, int]]:
-    """Clock times at which the directions since the oldest bound are cut: where bounds join in, not too narrow."""
-    panels, start = list[tuple[int, int]](), int(ages[0])
-    for stop in np.unique(ages).tolist():
-        if stop - start >= _NARROW:
-            panels.append((start, stop))
-            start = stop
-    return [*panels, (start, now)] if start < now else panels
+    rows, index = part.stored()
+    less = np.empty(len(h))
+    lost(rows, index, np.ascontiguousarray(V / part.prior), since - oldest, less)
+    return np.maximum(h - less, 0.0) + SLACK * h
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +87,16 @@ class Entropy:
         return logdet_gains(self.posterior.whiten(blocks.weighted), blocks.offsets)
 
     def tighten(self, blocks: Blocks, bound: Vector, *, since: NDArray[np.int64]) -> Vector:
-        """Upper bounds now; O(d) a row and pick for candidates of one row each, else from scratch."""
-        if blocks.single:
-            noise_squared = 1.0 / np.square(blocks.weight)
-            h = _tightened(self.posterior, blocks.x, np.expm1(2.0 * bound) * noise_squared, since)
-            if h is not None:
-                return 0.5 * np.log1p(h / noise_squared)
+        """Upper bounds now, from scratch."""
         return self.gain(blocks) * (1.0 + SLACK)
+
+    def lower(self, part: Part, bound: Vector, *, since: NDArray[np.int64]) -> Vector | None:
+        """Upper bounds now, for candidates of one row each; O(d) a row and pick."""
+        if len(part.weight) != len(bound):
+            return None
+        noise_squared = 1.0 / np.square(part.weight)
+        h = _lowered(self.posterior, part, np.expm1(2.0 * bound) * noise_squared, since)
+        return None if h is None else 0.5 * np.log1p(h / noise_squared)
 
     def absorb(self, blocks: Blocks) -> None:
         """Add all rows, weighted."""
@@ -154,12 +140,12 @@ class Energy:
         return blocks.observed_mean(self.posterior.variance(blocks.x))
 
     def tighten(self, blocks: Blocks, bound: Vector, *, since: NDArray[np.int64]) -> Vector:
-        """Upper bounds now; O(d) a row and pick for candidates of one row each, else from scratch."""
-        if blocks.single:
-            h = _tightened(self.posterior, blocks.x, bound, since)
-            if h is not None:
-                return h
+        """Upper bounds now, from scratch."""
         return self.gain(blocks) * (1.0 + SLACK)
+
+    def lower(self, part: Part, bound: Vector, *, since: NDArray[np.int64]) -> Vector | None:
+        """Upper bounds now, for candidates of one row each; O(d) a row and pick."""
+        return _lowered(self.posterior, part, bound, since)
 
     def absorb(self, blocks: Blocks) -> None:
         """Add all rows, weighted."""
@@ -226,6 +212,9 @@ class WeightedSum:
     def tighten(self, blocks: Blocks, bound: Vector, *, since: NDArray[np.int64]) -> Vector:
         """Upper bounds now, from scratch."""
         return self.gain(blocks) * (1.0 + SLACK)
+
+    def lower(self, part: Part, bound: Vector, *, since: NDArray[np.int64]) -> None:
+        """Not from stored rows."""
 
     def absorb(self, blocks: Blocks) -> None:
         """Add all rows, weighted."""

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.information import Blocks, Entropy
+from aliquot.information import Entropy
+from aliquot.information.blocks import Part
 from aliquot.information.passes import Passes, threads
 from aliquot.information.posterior import logdet_gains
 from aliquot.selection.cost import knapsack
@@ -83,8 +84,9 @@ def entropy_certificate(
     )
 
 
-def _rivals(entropy: Any, blocks: Blocks) -> NDArray[np.float64]:
+def _rivals(entropy: Any, part: Part) -> NDArray[np.float64]:
     """Gain and slope of each candidate, (2, candidates)."""
+    blocks = part.blocks()
     z = entropy.posterior.whiten(blocks.weighted)
     slope = 0.5 * np.add.reduceat(np.einsum("ij,ij->i", z, z), blocks.offsets[:-1])
     return np.stack((logdet_gains(z, blocks.offsets), slope))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aliquot.information.blocks import Blocks, scaled
+from aliquot.information.blocks import Part
 from aliquot.table import Features
 
 __all__ = ["Front"]
@@ -39,18 +39,21 @@ class Front:
         """Which of these candidates are in the front."""
         return self._place[some] >= 0
 
-    def find(self, some: NDArray[np.int64]) -> Blocks | None:
-        """Rows of these candidates, or None where one of them is not in the front."""
-        place = self._place[some]
+    def find(self, some: NDArray[np.int64]) -> Part | None:
+        """These candidates, or None where one of them is not in the front."""
+        place = self._place[some].astype(np.int64)
         if np.any(place < 0):
             return None
-        n = len(some)
-        return Blocks(
-            scaled(self._x[place], self.table.prior),
-            self.table.weight[some],
-            self.table.kind[some],
-            np.arange(n + 1),
-        )
+        offsets = np.arange(len(some) + 1)
+        return Part(self._x, place, self.table.kind[some], self.table.weight[some], self.table.prior, offsets)
+
+    def least(self, bound: NDArray[np.float64]) -> float:
+        """The bound that a newcomer should exceed: that of the middle of the front, where it is more than half full."""
+        members = self._holder[self._holder >= 0]
+        half = self.capacity // 2
+        if len(members) <= half or half == 0:
+            return -np.inf
+        return -float(np.partition(-bound[members], half - 1)[half - 1])
 
     def admit(
         self, newcomers: NDArray[np.int64], bound: NDArray[np.float64], rows: NDArray[Any] | None = None

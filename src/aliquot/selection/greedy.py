@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.information import Blocks, Information
+from aliquot.information.blocks import Part
 from aliquot.information.passes import Passes, Work, bounds, gains, threads
 from aliquot.information.protocol import SLACK
 from aliquot.progress import Progress, silent
@@ -215,7 +216,7 @@ class _Run:
                 if len(outside) == 0:
                     return best
                 inside = self._largest(outside, far)
-                self._tighten(inside)
+                self._tighten(inside, inside=False)
                 outside = outside[self.stamp[outside] != self.information.absorbed]
                 far *= 4
                 continue
@@ -228,7 +229,7 @@ class _Run:
                 self.evaluated.append(some)
                 evaluate *= 2
             else:
-                self._tighten(self._largest(inside, near))
+                self._tighten(self._largest(inside, near), inside=True)
                 near *= 2
 
     def _open(self, some: Indices, best: float) -> Indices:
@@ -281,15 +282,16 @@ class _Run:
         self.exact[some] = self.stamp[some] = self.information.absorbed
         return float(self._worth(some).max())
 
-    def _tighten(self, some: Indices) -> None:
+    def _tighten(self, some: Indices, *, inside: bool) -> None:
         """Bring bounds to now, and let into the front what was read from outside for it."""
         n = len(self.table)
         some = np.sort(self.stamp[some] * n + some) % n  # tiles of like age need the same directions
         parts = list(self._tiles(some))
         more = [(self.bound[part], self.stamp[part]) for part in parts]
+        least = -np.inf if inside or self.front is None else self.front.least(self._worth())
         for part, (bound, rows) in zip(parts, self._map(bounds, parts, more), strict=True):
             self.bound[part] = bound
-            self._offer(part, rows)
+            self._offer(part, rows, least)
         self.stamp[some] = self.information.absorbed
         self._fetch(parts)
 
@@ -308,37 +310,42 @@ class _Run:
                 yield answer, None
         else:  # the front takes in rows while threads are at work, but only where none of them reads from it
             job = partial(self._one, work, information)
-            for answer, rows in self.passes.here(job, parts, held, more):
-                self.passes.rows_read += 0 if rows is None else len(rows)
+            for part, (answer, rows) in zip(parts, self.passes.here(job, parts, held, more), strict=True):
+                self.passes.rows_read += 0 if rows is None else self._count(part)
                 yield answer, rows
 
     def _one(
-        self, work: Work, information: Information, part: Indices, held: bool, arguments: tuple[Any, ...]
+        self, work: Work, information: Information, some: Indices, held: bool, arguments: tuple[Any, ...]
     ) -> tuple[Vector, Any]:
         """The work on one part, and the rows that were read for it."""
-        blocks = self.front.find(part) if held and self.front is not None else None
-        rows = None
-        if blocks is None:
-            rows, blocks = self.passes.read(part)
-        return work(information, blocks, *arguments), rows
+        found = self.front.find(some) if held and self.front is not None else None
+        part = Part.of(self.table, some).here() if found is None else found
+        return work(information, part, *arguments), part.rows if found is None else None
 
     def _rows(self, some: Indices) -> Blocks:
         """From the front, or else from the table."""
-        blocks = None if self.front is None else self.front.find(some)
-        if blocks is None:
-            _, blocks = self.passes.read(some)
-            self.passes.rows_read += len(blocks.x)
-        return blocks
+        found = None if self.front is None else self.front.find(some)
+        if found is None:
+            found = Part.of(self.table, some)
+            self.passes.rows_read += len(found.weight)
+        return found.blocks()
 
-    def _offer(self, part: Indices, rows: Any) -> None:
-        """Let candidates into the front, by the rows that were read for them."""
-        if self.front is not None and rows is not None:
-            self.front.admit(part, self._worth(), rows)
+    def _offer(self, part: Indices, rows: Any, least: float = -np.inf) -> None:
+        """Let candidates into the front, by the rows that were read for them, where their bounds exceed the least."""
+        if self.front is None or rows is None:
+            return
+        worth = self._worth()
+        enough = np.flatnonzero(worth[part] > least)
+        self.front.admit(part[enough], worth, rows[part[enough] if rows is self.table.rows else enough])
 
     def _fetch(self, parts: list[Indices]) -> None:
         """Let the best of candidates that were read elsewhere into the front."""
         if self.front is not None and self.passes.shares(parts):
             self.passes.rows_read += self.front.admit(np.concatenate(parts), self._worth())
+
+    def _count(self, some: Indices) -> int:
+        """Rows of these candidates."""
+        return int(np.sum(self.table.offsets[some + 1] - self.table.offsets[some]))
 
     def _tiles(self, some: Indices) -> Iterator[Indices]:
         """Cut candidates into parts of about ``_PART_ROWS`` rows."""
