@@ -2,8 +2,10 @@ r"""Farthest-point sampling: every pick is the candidate farthest from all that 
 
 .. math:: i_{k+1} = \arg\max_i \min_{j \in K \cup S_k} |x_i - x_j|
 
-with Euclidean distances in smoothness-scaled coordinates. A candidate of several rows is represented by the
-mean of its observable rows (its energy rows, or all of its rows where it has none).
+with Euclidean distances in smoothness-scaled coordinates, or in one of the other metrics of
+:mod:`aliquot.information.metric`, the same for pool and known structures. A candidate of several rows is represented
+by the mean of its observable rows (its energy rows, or all of its rows where it has none). Distances of constraints
+(``apart``, ``tolerance``) stay Euclidean.
 
 Without known structures the first pick is the candidate nearest to the mean of the pool: the most ordinary
 one. The farthest would begin every selection with the strangest frame of the pool, which is often a broken
@@ -24,6 +26,7 @@ T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985), doi:10.1016/0304-3975(85)902
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from time import perf_counter
@@ -32,10 +35,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aliquot.errors import SelectionError
 from aliquot.information import Distance, gather
+from aliquot.information.metric import METRICS, Metric
 from aliquot.progress import Progress, silent
 from aliquot.selection.greedy import TIE, first_by_hash, greedy
 from aliquot.selection.method import Method
+from aliquot.selection.points import one_row_each
 from aliquot.selection.record import Certificate, Selection
 from aliquot.selection.request import Request
 from aliquot.table import Features
@@ -47,11 +53,28 @@ _REFERENCES = ("T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985), doi:10.1016/
 
 @dataclass(frozen=True)
 class FPS:
-    """Farthest-point sampling, Euclidean, started from the known structures.
+    """Farthest-point sampling, started from the known structures.
 
     The gain of a pick is its distance to the nearest structure known or chosen before it. A first pick with
     nothing before it gets the covering radius that it leaves.
+
+    Parameters
+    ----------
+    metric : str
+        ``euclidean``; ``standardised``, each feature over its standard deviation in the pool; ``mahalanobis``, through
+        the covariance of pool and known structures; ``cosine``, of directions from the origin.
+    ridge : float
+        For ``mahalanobis``: what is added to every variance, as a fraction of their mean.
     """
+
+    metric: str = "euclidean"
+    ridge: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise SelectionError(f"metric {self.metric!r} is not known; choose one of {', '.join(METRICS)}")
+        if not (math.isfinite(self.ridge) and self.ridge > 0):
+            raise SelectionError(f"the ridge of fps must be positive and finite; got {self.ridge}")
 
     def select(
         self,
@@ -80,8 +103,8 @@ class FPS:
         request = Request.check(
             candidates, n, known=known, cost=cost, groups=groups, heeds=True, executor=executor
         )
-        points = _points(candidates)
-        runs = {strategy: _spread(points, request, strategy, progress) for strategy in request.strategies}
+        points, there = self._mapped(request)
+        runs = {s: _spread(points, there, request, s, progress) for s in request.strategies}
         best = min(runs, key=lambda strategy: runs[strategy][2])
         index, gain, radius, rows_read = runs[best]
         n = len(index)
@@ -100,7 +123,7 @@ class FPS:
         return request.answer(
             index,
             method="fps",
-            recipe={"method": "fps", "metric": "euclidean", "start": "known or nearest to the mean"},
+            recipe=self._recipe(),
             gain=gain,
             gain_unit="distance",
             certificate=_certificate(radius) if n and not request.binding else None,
@@ -110,21 +133,35 @@ class FPS:
             notes=tuple(notes),
         )
 
+    def _mapped(self, request: Request) -> tuple[Features, Features | None]:
+        """Candidates and known structures, one row each, whose Euclidean distances are those of the metric."""
+        points, known = one_row_each(request.candidates), request.known
+        if self.metric == "euclidean" or len(points) == 0:
+            return points, known
+        there = None if known is None else one_row_each(known)
+        metric = Metric.of(self.metric, points, there, ridge=self.ridge)
+        return metric.applied(points), None if there is None else metric.applied(there)
+
+    def _recipe(self) -> dict[str, Any]:
+        """What was asked."""
+        ridge = {"ridge": self.ridge} if self.metric == "mahalanobis" else {}
+        return {"method": "fps", "metric": self.metric, **ridge, "start": "known or nearest to the mean"}
+
 
 def _spread(
-    points: Features, request: Request, strategy: str, progress: Progress
+    points: Features, known: Features | None, request: Request, strategy: str, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], float, int]:
     """Picks, their distances, the covering radius left, and rows read."""
     distance = Distance(points.n_features)
-    if request.known is not None:
-        for some, _ in request.known.tiles():
-            distance.absorb(gather(request.known, some))
+    if known is not None:
+        for some, _ in known.tiles():
+            distance.absorb(gather(known, some))
     index, gain = [np.empty(0, np.int64)], [np.empty(0)]
     rows_read, radius = 0, 0.0
     for position, (k, mask) in enumerate(request.phases()):
         ledger = request.ledger(strategy, mask)
         allowed = mask.copy() if ledger is None else ledger.open.copy()
-        lonely = position == 0 and request.known is None
+        lonely = position == 0 and known is None
         if lonely:
             first = _most_ordinary(points, allowed)
             distance.absorb(gather(points, np.array([first])))
@@ -142,7 +179,7 @@ def _spread(
                 more,
                 allowed=allowed,
                 ledger=ledger,
-                executor=request.executor,
+                executor=_workers(request),
                 progress=progress,
             )
             radius = _radius(distance, points, mask)
@@ -152,7 +189,7 @@ def _spread(
                 points,
                 min(more + 1, int(allowed.sum())),
                 allowed=allowed,
-                executor=request.executor,
+                executor=_workers(request),
                 progress=progress,
             )
             radius = float(trace.gain[more]) if len(trace.gain) > more else 0.0
@@ -166,23 +203,19 @@ def _spread(
     return np.concatenate(index), np.concatenate(gain), radius, rows_read
 
 
+def _workers(request: Request) -> Executor | None:
+    """Who takes part; nobody else where points are in memory, which would travel with every task."""
+    rows: Any = request.candidates.rows
+    here = isinstance(rows, np.ndarray) or not request.candidates.single_rows
+    return None if here else request.executor
+
+
 def _radius(distance: Distance, points: Features, mask: NDArray[np.bool_]) -> float:
     """The largest distance of these candidates to the nearest known or chosen structure."""
     return max(
         float(distance.gain(gather(points, some)).max(where=mask[some], initial=0.0))
         for some, _ in points.tiles()
     )
-
-
-def _points(table: Features) -> Features:
-    """One row per candidate: the table itself, or the means of its blocks (candidates × features in memory)."""
-    if table.single_rows:
-        return table
-    means = np.empty((len(table), table.n_features))
-    for some, _ in table.tiles():
-        blocks = gather(table, some)
-        means[some] = blocks.observed_mean(blocks.x)
-    return Features.from_array(means, ids=table.ids)
 
 
 def _most_ordinary(points: Features, mask: NDArray[np.bool_]) -> int:
@@ -211,7 +244,7 @@ CATALOGUE = {
     "fps": Method(
         FPS,
         "farthest-point sampling: each pick is farthest from all known and chosen",
-        "at most 2 N d (n + known) flops",
+        "at most 2 N d (n + known) flops; mahalanobis: 2 N d² more each pass",
         "40 bytes a candidate + (n + known) d + 64 MB",
         ("doi:10.1016/0304-3975(85)90224-5",),
         ("cost", "groups", "executor"),
