@@ -240,3 +240,18 @@ def test_what_cannot_be_fitted(frames, parts):
         fit(frames, replace(RECIPE, reference={14: -1.0}), parts=parts)
     with pytest.raises(InputError, match="no functions for atomic number 29"):
         fit(frames, replace(RECIPE, basis=AceBasis(elements=(14,), cutoff=5.0, degree=(4,))), parts=parts)
+
+
+def test_a_learning_curve_ends_with_the_whole(frames, parts):
+    found = fit(frames, replace(RECIPE, learning_curve=True), parts=parts)
+    assert [lesson.structures for lesson in found.learning] == sorted(
+        lesson.structures for lesson in found.learning
+    )
+    assert found.learning[-1].structures == np.count_nonzero(parts == "train")
+    assert found.learning[-1].rows == found.path.n_rows
+    first, last = (lesson.errors["test"]["forces"][1] for lesson in (found.learning[0], found.learning[-1]))
+    assert last < first
+    whole = next(e for e in found.errors() if (e.part, e.quantity, e.group) == ("test", "forces", ""))
+    assert last == pytest.approx(whole.rmse, rel=1e-4)
+    with pytest.raises(InputError, match="at least 8 training structures"):
+        fit(copper(4), replace(RECIPE, learning_curve=True))

@@ -138,6 +138,9 @@ def fit_command(
             "--posterior", help="Keep the precision of the coefficients, for committees and error bars."
         ),
     ] = False,
+    learning_curve: Annotated[
+        bool, typer.Option("--learning-curve", help="Fit growing shares of the training structures too.")
+    ] = False,
     memory: Annotated[float, typer.Option(metavar="GB", help="What compressed rows may take.")] = 2.0,
     lammps: Annotated[bool, typer.Option("--lammps/--no-lammps", help="Write the file for LAMMPS.")] = True,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report page.")] = True,
@@ -175,6 +178,7 @@ def fit_command(
         robust=robust,
         by_cost=by_cost,
         posterior=posterior,
+        learning_curve=learning_curve,
         memory=memory,
         group_by=group_by,
         splitting=Splitting(split, validation, test_share, folds, fold_by, seed),

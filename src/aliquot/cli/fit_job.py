@@ -73,6 +73,7 @@ class FitJob:
     robust: bool = False
     by_cost: bool = False
     posterior: bool = False
+    learning_curve: bool = False
     memory: float = 2.0
     group_by: str = "config_type"
     splitting: Splitting = field(default_factory=Splitting)
@@ -219,6 +220,7 @@ def _recipe(job: FitJob, frames: Frames, solver: Solver, weights: Any, reference
         robust=job.robust,
         by_cost=job.by_cost,
         posterior=job.posterior,
+        learning_curve=job.learning_curve,
         memory=int(job.memory * 1e9),
     )
 

@@ -32,7 +32,8 @@ from aliquot.fitting.checks import check_labels, outliers, virials_look_inverted
 from aliquot.fitting.contradictions import Contradiction, contradictions
 from aliquot.fitting.costs import evaluation_cost
 from aliquot.fitting.errors import Comparison, compare
-from aliquot.fitting.ladder import ladder_of
+from aliquot.fitting.ladder import judge, ladder_of
+from aliquot.fitting.learning import CHUNKS, Lesson, chunks, shares
 from aliquot.fitting.posterior import Posterior, posterior_of
 from aliquot.fitting.recipe import Recipe
 from aliquot.fitting.record import Calibration, Fit, Rung
@@ -119,6 +120,7 @@ def fit(
         comparison = job.compare(potential, offsets)
         calibration = job.calibrate(coefficients, posterior, offsets)
         ladder = job.ladder(held, path, chosen)
+        learning = job.learning(held)
     return Fit(
         potential=potential,
         path=path,
@@ -131,6 +133,7 @@ def fit(
         outliers=outliers(comparison, lambda name: name == TRAIN),
         contradictions=opposed,
         calibration=calibration,
+        learning=learning,
         reference_from=job.reference[1],
         notes=(*notes, *_told(frames, opposed), *job.account(factors, offsets), *path.notes),
         recipe=replace(job.recipe, basis=job.basis, reference=job.reference[0]).to_dict(),
@@ -162,10 +165,15 @@ class _Job:
 
     @cached_property
     def stage(self) -> Names:
-        """Part of each structure, folds told apart."""
-        if self.folds is None:
+        """Part of each structure, folds and pieces of the training structures told apart."""
+        if self.folds is not None:
+            named = np.char.add("fold ", self.folds.astype(str))
+        elif self.recipe.learning_curve:
+            piece = np.zeros(len(self.part), np.int64)
+            piece[self.part == TRAIN] = chunks(self.group[self.part == TRAIN])
+            named = np.char.add("piece ", piece.astype(str))
+        else:
             return self.part
-        named = np.char.add("fold ", self.folds.astype(str))
         return np.where(self.part == TRAIN, named, self.part)
 
     @cached_property
@@ -230,6 +238,10 @@ class _Job:
         if not teach.any():
             raise InputError("no structure is left to train on; set fewer aside")
         self.recipe.weights.check(self.group)
+        if self.recipe.learning_curve and (self.folds is not None or teach.sum() < CHUNKS):
+            raise InputError(
+                f"a learning curve needs at least {CHUNKS} training structures, and validation structures, not folds"
+            )
         missing = sorted(set(self.recipe.offsets) - set(self.group[teach].tolist()))
         if missing:
             raise InputError(
@@ -407,6 +419,35 @@ class _Job:
             threads=self.threads,
             progress=self.progress,
         )
+
+    def learning(self, held: Compressed) -> tuple[Lesson, ...]:
+        """Models of growing shares of the training structures."""
+        if not self.recipe.learning_curve:
+            return ()
+        columns: list[Array] = []
+        facts: list[tuple[int, int, int]] = []
+        for share in shares():
+            names = self.teaching[:share]
+            problem = self.problem(held, names)
+            path = self.recipe.solver.solve(problem, validation=self.validation(held), progress=self.progress)
+            point, _ = choose(path, self.recipe.choice)
+            columns.append(path.coefficients(point))
+            count = int(np.isin(self.stage, names).sum())
+            facts.append((count, problem.n_rows, path[point].size))
+        judged = judge(
+            self.evaluator,
+            self.frames,
+            np.stack(columns, axis=1),
+            self.part,
+            self.group,
+            baseline=self.baseline,
+            offsets=self.recipe.offsets,
+            held=held,
+            teaching=self.teaching,
+            threads=self.threads,
+            progress=self.progress,
+        )
+        return tuple(Lesson(*fact, errors) for fact, errors in zip(facts, judged, strict=True))
 
     def ladder(self, held: Compressed, path: Path, chosen: int) -> tuple[Rung, ...]:
         """Some models of the path with errors and times."""

@@ -20,9 +20,10 @@ from aliquot.solvers import Path
 from aliquot.structures.frames import Frames
 from aliquot.structures.neighbours import neighbours
 
-__all__ = ["ladder_of", "rungs"]
+__all__ = ["judge", "ladder_of", "rungs"]
 
 Array = NDArray[np.float64]
+Errors = dict[str, dict[str, tuple[float, float]]]
 
 #: Models of a ladder, about.
 RUNGS: Final = 24
@@ -77,7 +78,43 @@ def ladder_of(
     """
     which = rungs(path, chosen)
     coefficients = path.matrix(which)
-    judges = np.flatnonzero(~np.isin(parts, list(teaching)))
+    judged = judge(
+        evaluator,
+        frames,
+        coefficients,
+        parts,
+        groups,
+        baseline=baseline,
+        offsets=offsets,
+        held=held,
+        teaching=teaching,
+        threads=threads,
+        progress=progress,
+    )
+    clock = _Stopwatch(frames, evaluator)
+    out: list[Rung] = []
+    for column, (point, errors) in enumerate(zip(which, judged, strict=True)):
+        out.append(Rung(point, path[point].size, errors, clock(build(coefficients[:, column]))))
+        progress("speed", column + 1, len(which))
+    return tuple(sorted(out, key=lambda r: (r.size, r.point)))
+
+
+def judge(
+    evaluator: AceEvaluator,
+    frames: Frames,
+    coefficients: Array,
+    parts: NDArray[np.str_],
+    groups: NDArray[np.str_],
+    *,
+    held: Compressed,
+    baseline: Baseline | None = None,
+    offsets: Collection[str] = (),
+    teaching: Sequence[str] = (TRAIN,),
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> list[Errors]:
+    """Errors of several models, (d, models), on structures that did not teach; on all where there are no others."""
+    judges = np.flatnonzero(parts != TRAIN)
     if len(judges) == 0:
         judges = np.arange(len(frames))
     shift = {g: np.array([held.offset(teaching, g, c) for c in coefficients.T]) for g in offsets}
@@ -93,17 +130,12 @@ def ladder_of(
         threads=threads,
         progress=progress,
     )
-    clock = _Stopwatch(frames, evaluator)
-    out: list[Rung] = []
-    for column, point in enumerate(which):
-        errors: dict[str, dict[str, tuple[float, float]]] = {}
-        for key, mae in found.mae.items():
-            if key.group == "":
-                both = (float(mae[column]), float(found.rmse[key][column]))
-                errors.setdefault(key.part, {})[key.quantity] = both
-        out.append(Rung(point, path[point].size, errors, clock(build(coefficients[:, column]))))
-        progress("speed", column + 1, len(which))
-    return tuple(sorted(out, key=lambda r: (r.size, r.point)))
+    out: list[Errors] = [{} for _ in coefficients.T]
+    for key, mae in found.mae.items():
+        if key.group == "":
+            for errors, one, two in zip(out, mae.tolist(), found.rmse[key].tolist(), strict=True):
+                errors.setdefault(key.part, {})[key.quantity] = (one, two)
+    return out
 
 
 class _Stopwatch:

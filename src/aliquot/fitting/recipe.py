@@ -41,6 +41,8 @@ class Recipe:
         Whether solvers that can weigh what a function explains against its cost of evaluation do so.
     posterior : bool
         Whether the potential keeps the precision of its coefficients, for committees and error bars.
+    learning_curve : bool
+        Whether growing shares of the training structures are fitted too.
     memory : int
         Bytes that compressed rows may take.
     """
@@ -56,6 +58,7 @@ class Recipe:
     robust: bool = False
     by_cost: bool = False
     posterior: bool = False
+    learning_curve: bool = False
     memory: int = MEMORY
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,4 +76,5 @@ class Recipe:
             "robust": self.robust,
             "by_cost": self.by_cost,
             "posterior": self.posterior,
+            "learning_curve": self.learning_curve,
         }

@@ -14,6 +14,7 @@ from aliquot.ace.potential import AcePotential
 from aliquot.fitting.checks import Outlier
 from aliquot.fitting.contradictions import Contradiction
 from aliquot.fitting.errors import UNITS, Comparison, Error
+from aliquot.fitting.learning import Lesson
 from aliquot.fitting.weights import Weights
 from aliquot.solvers import Path
 
@@ -110,6 +111,8 @@ class Fit:
     contradictions : tuple of Contradiction
         Pairs of structures whose labels cannot both be right.
     calibration : Calibration or None
+    learning : tuple of Lesson
+        What growing shares of the training structures teach, if that was asked.
     reference_from : str
         Where the energies of free atoms come from.
     notes : tuple of str
@@ -130,6 +133,7 @@ class Fit:
     outliers: tuple[Outlier, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     calibration: Calibration | None = None
+    learning: tuple[Lesson, ...] = ()
     reference_from: str = ""
     notes: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -163,6 +167,7 @@ class Fit:
             "offsets": dict(self.offsets),
             "outliers": [o.to_dict() for o in self.outliers],
             "contradictions": [c.to_dict() for c in self.contradictions],
+            "learning": [lesson.to_dict() for lesson in self.learning],
             "calibration": self.calibration and self.calibration.to_dict(),
             "reference": {
                 "energies": dict(
