@@ -111,7 +111,8 @@ def _document(fit: Fit, frames: Frames, exclusions: Sequence[Excluded], notes: S
 def _elements(fit: Fit) -> str:
     from ase.data import chemical_symbols
 
-    return "–".join(chemical_symbols[z] for z in fit.potential.basis.elements)
+    *first, last = (chemical_symbols[z] for z in fit.potential.basis.elements)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _lede(fit: Fit, judged: Judged) -> str:

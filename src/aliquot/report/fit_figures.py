@@ -120,14 +120,16 @@ def parity(judged: Judged, quantity: str) -> str:
         upper.plot((low, high), (low, high), color=INK, lw=0.8, zorder=1)
         lower.axhline(0.0, color=INK, lw=0.8, zorder=1)
         many = max(len(c.which) for c in clouds) > RASTER
+        small = float(np.clip((RASTER / sum(len(c.which) for c in clouds)) ** 0.25, 0.42, 1.0))
         for cloud in clouds:
             at = cloud.shown
-            style = {**cloud.style, "ms": cloud.style["ms"] * (0.6 if len(cloud.which) > RASTER else 1.0)}
+            style = {**cloud.style, "ms": cloud.style["ms"] * small}
             ends = {"ls": "none", "rasterized": many, "zorder": 2}
             upper.plot(x[at], x[at] + wrong[at] / 1000, **ends, **style)
             lower.plot(x[at], wrong[at], **ends, **style)
             upper.plot([], [], ls="none", label=cloud.label, **{**style, "ms": 4.6, "alpha": 1.0})
         upper.set(xlim=(low, high), ylim=(low, high), ylabel=f"predicted {_what(quantity)}")
+        lower.locator_params(axis="x", nbins=7)
         lower.set(ylim=(-reach, reach), ylabel=f"error ({UNITS[quantity]})", xlabel=LONG[quantity])
         figure.legend(loc="outside upper left", ncols=2, handletextpad=0.1, columnspacing=1.4, fontsize=8.5)
         figure.align_ylabels()

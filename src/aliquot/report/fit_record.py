@@ -29,18 +29,11 @@ def labels(fit: Fit, judged: Judged, exclusions: Sequence[Excluded], notes: Sequ
     from ase.data import chemical_symbols
 
     basis = fit.potential.basis
-    parts = [
-        (part_name(part), count(judged.count(part)), *_labels_of(judged, part))
-        for part in reversed(judged.parts)
-    ]
-    heads = ["part", "structures", "energies", "force components", "virial components"]
-    divided = table("What there was to learn from and to judge by", heads, parts, numeric=[1, 2, 3, 4])
-    spread = max(fit.potential.reference.tolist()) - min(fit.potential.reference.tolist())
     free = table(
         f"Energies of free atoms: {fit.reference_from or 'origin not stated'}",
         ["element", "energy (eV)"],
         [
-            (chemical_symbols[z], resolved(e, max(spread, 1.0)))
+            (chemical_symbols[z], resolved(e, 0.01))
             for z, e in zip(basis.elements, fit.potential.reference.tolist(), strict=True)
         ],
         numeric=[1],
@@ -49,11 +42,23 @@ def labels(fit: Fit, judged: Judged, exclusions: Sequence[Excluded], notes: Sequ
     all_notes = [*notes, *fit.notes]
     said = "".join(f"<li>{sentence(note)}</li>" for note in dict.fromkeys(all_notes))
     noted = f'<h3>Notes</h3><ul class="notes">{said}</ul>' if said else ""
-    return f'<div class="pair"><div>{divided}{noted}</div><div>{side}</div></div>{excluded(exclusions)}'
+    return (
+        f'<div class="pair"><div>{_divided(judged)}{noted}</div><div>{side}</div></div>{excluded(exclusions)}'
+    )
 
 
-def _labels_of(judged: Judged, part: str) -> list[str]:
-    return [count(int(judged.inside(q, part).sum())) for q in ("energy", "forces", "virial")]
+def _divided(judged: Judged) -> str:
+    called = {"energy": "energies", "forces": "force components", "virial": "virial components"}
+    rows = [
+        (
+            part_name(part),
+            count(judged.count(part)),
+            *(count(int(judged.inside(q, part).sum())) for q in judged.quantities),
+        )
+        for part in reversed(judged.parts)
+    ]
+    heads = ["part", "structures", *(called[q] for q in judged.quantities)]
+    return table("What there was to learn from and to judge by", heads, rows, numeric=range(1, len(heads)))
 
 
 def _offsets(fit: Fit) -> str:
