@@ -26,7 +26,13 @@ _LEGEND = (
     " Nested: the first k picks are the choice of size k. Parameters are given as NAME:KEY=VALUE."
 )
 
-_WORDS = {"certificate": "a certificate", "nested": "nested picks", "cost": "costs", "groups": "constraints"}
+_WORDS = {
+    "certificate": "a certificate",
+    "nested": "nested picks",
+    "cost": "costs",
+    "groups": "constraints",
+    "executor": "executors",
+}
 
 
 def methods_command(
