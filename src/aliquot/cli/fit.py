@@ -222,7 +222,7 @@ def _describe(outcome: FitOutcome, screen: Screen) -> None:
         screen.say(f"  {path!s:{width}}  {meaning[what]}")
 
 
-_HEADS = {"energy": "E, meV/atom", "forces": "F, meV/Å", "virial": "V, meV/atom"}
+_QUANTITIES = ("energy", "forces", "virial")
 
 
 def error_table(screen: Screen, errors: tuple[Error, ...]) -> None:
@@ -231,9 +231,9 @@ def error_table(screen: Screen, errors: tuple[Error, ...]) -> None:
     for part, group in dict.fromkeys((e.part, e.group) for e in errors):
         own = {e.quantity: e for e in errors if (e.part, e.group) == (part, group)}
         cells = [part if not group else f"  {group}", str(max(e.structures for e in own.values()))]
-        for quantity in _HEADS:
+        for quantity in _QUANTITIES:
             found = own.get(quantity)
             cells += ["", ""] if found is None else [f"{1000 * found.mae:.3g}", f"{1000 * found.rmse:.3g}"]
         rows.append(cells)
-    heads = [name for head in _HEADS.values() for name in (head, "rms")]
-    screen.table("Mean absolute and root-mean-square errors", ["", "structures", *heads], rows)
+    heads = [name for quantity in ("E", "F", "V") for name in (f"{quantity} MAE", "RMSE")]
+    screen.table("Errors: E and V in meV/atom, F in meV/Å", ["", "n", *heads], rows)
