@@ -7,6 +7,7 @@ Three things are kept apart: the problem (:func:`select` and its arguments), the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -128,7 +129,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 )
 
 
-_HEEDED = {"cost": "costs", "groups": "constraints between picks"}
+_HEEDED = {
+    "cost": "costs",
+    "groups": "constraints between picks",
+    "executor": "executors: it has no passes over a pool to share",
+}
 
 
 def select(
@@ -141,6 +146,7 @@ def select(
     groups: Constraints | None = None,
     seed: int = 0,
     progress: Progress = silent,
+    executor: Executor | None = None,
     **parameters: Any,
 ) -> Selection:
     """Choose ``n`` of the candidates, or as many as a budget buys.
@@ -163,6 +169,9 @@ def select(
     seed : int
         Same seed, same answer.
     progress : Progress
+    executor : concurrent.futures.Executor, optional
+        Processes, ``client.get_executor()`` of Dask, or any other: its workers read a pool on disk. The choice is the
+        same. Methods without anything to share refuse it.
     **parameters
         Hyper-parameters of the method, such as ``score="energy"``.
 
@@ -185,18 +194,26 @@ def select(
     """
     selector = selector_named(method, parameters)
     alone = isinstance(groups, Constraints) and not groups.binding and "groups" not in METHODS[method].heeds
-    for asked, given in (("cost", cost), ("groups", None if alone else groups)):
+    for asked, given in (("cost", cost), ("groups", None if alone else groups), ("executor", executor)):
         if given is not None and asked not in METHODS[method].heeds:
             able = ", ".join(name for name, line in METHODS.items() if asked in line.heeds)
             raise SelectionError(
                 f"method {method} cannot heed {_HEEDED[asked]}; leave them out or use {able}"
             )
+    more: dict[str, Any] = {} if executor is None else {"executor": executor}
     budget = cost.budget if isinstance(cost, Cost) else None
     if n is None and budget is None:
         raise SelectionError("neither n nor a budget is given; say how many to select, or what they may cost")
     if groups is not None and alone and n is not None:
         among = select_among(
-            selector, candidates, n, groups, known=known, rng=np.random.default_rng(seed), progress=progress
+            selector,
+            candidates,
+            n,
+            groups,
+            known=known,
+            rng=np.random.default_rng(seed),
+            progress=progress,
+            **more,
         )
         return replace(among, seed=seed)
     chosen = selector.select(
@@ -207,6 +224,7 @@ def select(
         groups=groups,
         rng=np.random.default_rng(seed),
         progress=progress,
+        **more,
     )
     return replace(chosen, seed=seed)
 

@@ -22,7 +22,7 @@ class Method:
         For N candidates of one row, d features and n picks.
     references : tuple of str
     heeds : tuple of str
-        Which of ``"cost"`` and ``"groups"`` it keeps to; it refuses the others.
+        Which of ``"cost"``, ``"groups"`` and ``"executor"`` it keeps to; it refuses the others.
     gives : tuple of str
         ``"certificate"`` where its answers, with its defaults, say how far from the best they can be; ``"nested"``
         where the first picks of an answer are the answer of that size.

@@ -32,11 +32,14 @@ def select_among(
     known: Features | None,
     rng: np.random.Generator,
     progress: Progress,
+    **more: Any,
 ) -> Selection:
     """The choice of ``selector`` from the candidates that take part.
 
     As with every constraint, known and repeated candidates take no part either. The rows of those that do are held
     in memory.
+
+    ``more`` is for :meth:`Selector.select`: an executor.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def select_among(
             " structures and exclusions; lower n or relax what excludes them"
         )
     chosen = _for(selector, len(candidates), left).select(
-        candidates[left], n, known=known, rng=rng, progress=progress
+        candidates[left], n, known=known, rng=rng, progress=progress, **more
     )
     return replace(
         chosen,

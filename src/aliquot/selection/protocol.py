@@ -42,7 +42,8 @@ class Selector(Protocol):
             What is already labelled; the choice is made given it.
         cost : Cost or (candidates,) array, optional
         groups : Constraints, optional
-            Each refused by methods that cannot heed it. With a budget, ``n`` is an upper limit.
+            Each refused by methods that cannot heed it. With a budget, ``n`` is an upper limit. A method that names
+            ``"executor"`` among what it heeds also takes ``executor``, any :class:`concurrent.futures.Executor`.
         rng : numpy.random.Generator
             The only source of randomness.
         progress : Progress

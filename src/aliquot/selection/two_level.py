@@ -26,10 +26,9 @@ R. Barbosa, A. Ene, H. L. Nguyen and J. Ward, Proc. Mach. Learn. Res. 37, 1236 (
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -38,13 +37,15 @@ from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
 from aliquot.information import Entropy, Posterior
+from aliquot.information.blocks import Part
+from aliquot.information.passes import ordered, threads
 from aliquot.progress import Progress, silent
 from aliquot.selection.approximation import answered, gains_of, opening, prior_of
 from aliquot.selection.greedy import greedy
 from aliquot.selection.method import Method
 from aliquot.selection.record import Selection
 from aliquot.selection.request import Request
-from aliquot.table import Features
+from aliquot.table import Features, Ids
 
 __all__ = ["CATALOGUE", "TwoLevel"]
 
@@ -52,8 +53,6 @@ _REFERENCES = (
     "B. Mirzasoleiman, A. Karbasi, R. Sarkar and A. Krause, J. Mach. Learn. Res. 17, 238 (2016), arXiv:1411.0541",
     "R. Barbosa, A. Ene, H. L. Nguyen and J. Ward, Proc. Mach. Learn. Res. 37, 1236 (2015), arXiv:1502.02606",
 )
-
-_AHEAD = 16  # parts that wait in an executor at a time: their rows are in memory
 
 Indices = NDArray[np.int64]
 Choice = tuple[Indices, NDArray[np.float64], int]  # picks, their gains, rows read
@@ -97,8 +96,8 @@ class TwoLevel:
     ) -> Selection:
         """Choose ``n`` candidates; see :class:`aliquot.selection.Selector`. Deterministic: ``rng`` is not used.
 
-        Parts run in ``executor`` where one is given, else one after another; their rows are read here and sent there,
-        a few parts at a time.
+        Parts run in ``executor`` where one is given, else one after another; workers read rows on disk for themselves,
+        and rows in memory are sent, a few parts at a time.
 
         Examples
         --------
@@ -114,7 +113,8 @@ class TwoLevel:
         m = max(2, round(math.sqrt(len(candidates) / max(1, k)))) if self.parts is None else self.parts
         before = opening(request, precision)
         dealt = [part for part in _deal(candidates, request.distinct, m) if len(part)]
-        first = list(_first_level(candidates, dealt, before.posterior, k, executor, progress))
+        with threads():  # here, so that workers which are threads of this process leave the number as it was
+            first = list(_first_level(candidates, dealt, before.posterior, k, executor, progress))
         index, gain, information, best_part, read = _second_level(request, before, first, k)
         notes = (
             f"{len(dealt)} parts of {min(map(len, dealt), default=0)} to {max(map(len, dealt), default=0)} candidates"
@@ -155,31 +155,29 @@ def _first_level(
     executor: Executor | None,
     progress: Progress,
 ) -> Iterator[Choice]:
-    """The picks of each part, in the order of the parts; a few parts at a time are in memory."""
-    waiting: deque[tuple[Indices, Future[Choice]]] = deque()
-    posterior.factor()  # once, and not by several threads at a time
+    """The picks of each part, in the order of the parts."""
+    posterior.factor()  # once, and not by several workers
 
-    def collected() -> Choice:
-        members, future = waiting.popleft()
-        picks, gain, read = future.result()
-        return members[picks], gain, read
+    def task(members: Indices) -> tuple[Any, ...]:
+        part, ids = Part.of(table, members), table.ids[members]
+        sent = replace(part, rows=part.read(), index=None) if isinstance(table.rows, np.ndarray) else part  # pyright: ignore[reportUnnecessaryIsInstance]
+        return sent, ids, posterior, n
 
-    for number, members in enumerate(dealt):
-        if executor is None:
-            picks, gain, read = _choose(table[members], posterior, n)
-            yield members[picks], gain, read
-        else:
-            waiting.append((members, executor.submit(_choose, table[members], posterior, n)))
-            if len(waiting) == _AHEAD:
-                yield collected()
+    choices = (
+        (_choose(*task(members)) for members in dealt)
+        if executor is None
+        else ordered(executor, _choose, dealt, task)
+    )
+    for number, (members, (picks, gain, read)) in enumerate(zip(dealt, choices, strict=True)):
+        yield members[picks], gain, read
         progress("parts", number + 1, len(dealt))
-    while waiting:
-        yield collected()
 
 
-def _choose(part: Features, posterior: Posterior, n: int) -> Choice:
-    """Greedy in one part: runs wherever the executor wants."""
-    trace = greedy(Entropy(posterior.copy()), part, min(n, len(part)))
+def _choose(part: Part, ids: Ids, posterior: Posterior, n: int) -> Choice:
+    """Greedy in one part: runs wherever the executor wants, and reads its rows there where they are on disk."""
+    names = tuple(f"f{k}" for k in range(len(part.prior)))
+    table = Features(part.read(), part.offsets, part.kind, part.weight, part.prior, names, {}, ids)
+    trace = greedy(Entropy(posterior.copy()), table, min(n, len(table)))
     return trace.index, trace.gain, trace.rows_read
 
 
@@ -209,7 +207,7 @@ CATALOGUE = {
         "as bayes, on parts of N/m, then on m n",
         "40 bytes a candidate + a part + d² + n d + 64 MB",
         ("arXiv:1502.02606",),
-        (),
+        ("executor",),
         ("certificate",),
     ),
 }
