@@ -79,8 +79,10 @@ class Likelihood:
         """Eigenvalues and eigenvectors: through F, or of the whole n × n matrix."""
         if self.rows is not None:
             return Spectrum.of_rows(self.rows, self.n, resolution=self.resolution, floor=self.floor)
-        L = self.columns(np.arange(self.n))
-        return Spectrum.of_matrix(0.5 * (L + L.T), floor=self.floor)
+        L: Matrix = np.empty((self.n, self.n), order="F")
+        for tile in _tiles(self.n):
+            L[:, tile] = self.columns(np.arange(tile.start, tile.stop))
+        return Spectrum.of_matrix(L, floor=self.floor)
 
     @property
     def level(self) -> float:

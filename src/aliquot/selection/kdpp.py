@@ -166,8 +166,8 @@ CATALOGUE = {
         KDPP,
         "random and diverse: subsets drawn by the volume they span (k-DPP)",
         "4 N d² flops, then n² (d + n) log n whatever N (linear, cosine); 9 N³ for other kernels up to N = 10,000,"
-        " then 3 N r² for Nyström's rank r",
-        "16 N d, each half up to 1 GB; 40 N² for other kernels, 8 N (d + 3 r) beyond 10,000",
+        " then 5 N r² for Nyström's rank r",
+        "16 N d, each half up to 1 GB; 24 N² for other kernels, 8 N (d + 3 r) beyond 10,000",
         DOI,
     ),
 }
