@@ -81,7 +81,7 @@ class Likelihood:
             return Spectrum.of_rows(self.rows, self.n, resolution=self.resolution, floor=self.floor)
         L: Matrix = np.empty((self.n, self.n), order="F")
         for tile in _tiles(self.n):
-            L[:, tile] = self.columns(np.arange(tile.start, tile.stop))
+            L[:, tile] = self.columns(np.arange(self.n)[tile])
         return Spectrum.of_matrix(L, floor=self.floor)
 
     @property
