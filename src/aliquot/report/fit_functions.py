@@ -72,8 +72,8 @@ def functions(fit: Fit) -> str:
     sparse = fit.size < total
     said = (
         "<p>A function is a product of as many factors as its order; a factor has a radial index n and an angular"
-        " momentum l. Each cell says how many of the functions with such a factor were chosen, and is the darker the"
-        " larger their share of the candidates. Empty cells were offered and not taken.</p>"
+        " momentum l. Each cell says how many of the functions with such a factor were chosen, and is the stronger"
+        " in colour the larger their share of the candidates. Empty cells were offered and not taken.</p>"
         if sparse
         else "<p>Every candidate was kept. Each cell says how many functions have a factor of radial index n and"
         " angular momentum l.</p>"

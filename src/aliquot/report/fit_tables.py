@@ -14,7 +14,8 @@ from aliquot.structures import Frames
 __all__ = ["capital", "error_tables", "ladder_table", "outlier_table", "place", "worst_tables"]
 
 #: Structures that are listed.
-LISTED: Final = 40
+LISTED: Final = 60
+OPEN: Final = 12
 
 
 def capital(words: str) -> str:
@@ -130,14 +131,18 @@ def outlier_table(judged: Judged, outliers: Sequence[Outlier]) -> str:
         for o in outliers[:LISTED]
     ]
     rest = len(outliers) - len(rows)
-    more = f"<p>{plural(rest, 'label')} more are in the record.</p>" if rest > 0 else ""
+    more = f"<p>{plural(rest, 'label')} more: in the record of the fit.</p>" if rest > 0 else ""
     said = (
         "<p>The errors of these training structures are far beyond what is usual for their config type. Either"
         " their labels contradict the others (another setting, no convergence) or nothing like them is in the"
         " training set.</p>"
     )
     heads = ["structure", "config type", "quantity", "r.m.s. error", "usual", "ratio"]
-    return said + table("Training structures to look at", heads, rows, numeric=[3, 4, 5]) + more
+    first = table("Training structures to look at", heads, rows[:OPEN], numeric=[3, 4, 5])
+    if len(rows) <= OPEN:
+        return said + first
+    others = table("More training structures to look at", heads, rows[OPEN:], numeric=[3, 4, 5])
+    return f"{said}{first}<details><summary>{len(rows) - OPEN} more</summary>{others}{more}</details>"
 
 
 def worst_tables(judged: Judged, most: int = 8) -> str:
