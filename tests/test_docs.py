@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from ase.io import read
+from ase.io import read, write
 from typer.testing import CliRunner
 
 from aliquot.cli import app
 from aliquot.examples import example_files
 from aliquot.selection import METHODS, Selection
+from aliquot.solvers import SOLVERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -98,6 +99,26 @@ def test_guide_to_properties(tmp_path, monkeypatch, copper_potential):
     assert ours["lattice"]["a"] == pytest.approx(emt["lattice"]["a"], rel=2e-3)
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(block, {})
+
+
+def test_guide_to_fitting(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for packed, name, every in zip(example_files(), ("train.xyz", "other.xyz"), (6, 3), strict=True):
+        Path("all.xyz").write_bytes(lzma.decompress(packed.read_bytes()))
+        write(name, read("all.xyz", f"::{every}"), format="extxyz")
+    page = (ROOT / "docs" / "guides" / "fitting.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["fit", "test", "props"]
+    for command in commands:
+        result = CliRunner().invoke(app, command.split())
+        assert result.exit_code == 0, (command, result.output)
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    errors = {e.quantity: e.rmse for e in names["done"].errors() if e.part == "test" and not e.group}
+    assert errors["forces"] < 0.1
+    solvers = re.findall(r"^\| `(\w+)(?::[^`]*)?` \|", page, re.MULTILINE)
+    assert set(solvers) == set(SOLVERS)
 
 
 def test_tutorial_in_small(tmp_path, monkeypatch):
