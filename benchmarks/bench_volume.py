@@ -1,12 +1,13 @@
 """Time MaxVol beside teneva, and CUR with removal beside scikit-matter; measure the memory of MaxVol; count volumes.
 
-Run ``python benchmarks/bench_volume.py [--large] [--peers FOLDER]``. Peers that are not installed beside aliquot are
-looked for in FOLDER (the site-packages of another environment of the same Python); a missing one is left out. Tables
-are synthetic, float64: *flat* ones are Gaussian noise, *clustered* ones have 40 clusters and a spectrum falling as k^-1.5
-in the rows, as descriptors do. ``--large`` adds 50,000 and 200,000 rows. teneva forms an N × N matrix on the way and is
-left out where that does not fit into the memory that is free.
+Run ``python benchmarks/bench_volume.py [--large] [--cpu] [--peers FOLDER]``. Peers that are not installed beside aliquot
+are looked for in FOLDER (the site-packages of another environment of the same Python); a missing one is left out.
+Tables are synthetic, float64: *flat* ones are Gaussian noise, *clustered* ones have 40 clusters and a spectrum falling as
+k^-1.5 in the rows, as descriptors do. ``--large`` adds 50,000 and 200,000 rows. teneva forms an N × N matrix on the
+way and is left out where that does not fit into the memory that is free.
 
-Times are the best of three (of one for the large and for scikit-matter). Memory is what is allocated beyond the table,
+Times are the best of three (of one for the large and for scikit-matter); with ``--cpu`` those of the processor, which
+do not depend on who else uses the machine, and mean most with ``OMP_NUM_THREADS=1``. Memory is what is allocated beyond the table,
 by tracemalloc, over its size. Volumes are compared on 24 matrices: log|det| of aliquot's rows from its own start less
 teneva's, and, started from teneva's rows, how much it gains on them.
 """
@@ -48,10 +49,11 @@ def table(kind: str, n: int, d: int, seed: int = 0) -> np.ndarray:
 def best(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
     """Smallest time, and the answer."""
     times, answer = [], None
+    clock = time.process_time if "--cpu" in sys.argv else time.perf_counter
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         answer = function()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return min(times), answer
 
 

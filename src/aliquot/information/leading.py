@@ -23,6 +23,8 @@ Vector = NDArray[np.float64]
 
 _ROUNDING = 1e-10  # singular values below this fraction of the largest of the whole table count as zero
 _SHRUNK = 1e-3  # of its trace: the Gram matrix is then formed anew
+_STEPS = 96  # of our own iterations, before ARPACK is called, which restarts
+_CONVERGED = 1e-12  # relative residual
 _DENSE = 48  # features up to which LAPACK is quicker than Lanczos
 
 
@@ -63,14 +65,19 @@ class Remaining:
         return values[keep], vectors[:, keep]
 
     def _eigen(self, k: int) -> tuple[Vector, Matrix]:
-        import scipy.sparse.linalg as sparse
-
         d = len(self._gram)
         if d > _DENSE and 4 * k < d:
-            start: Any = self._start - (self._start @ self._taken.T) @ self._taken
+            from aliquot.information.lanczos import leading  # numba: imported when needed
+
+            start = np.asarray(self._start - (self._start @ self._taken.T) @ self._taken, np.float64)
+            values, vectors, good = leading(self._gram, k, start, _STEPS, _CONVERGED)
+            if good == k:
+                return values[:k], vectors[:k].T
+            import scipy.sparse.linalg as sparse
+
             matrix: Any = self._gram
             try:
-                values, vectors = sparse.eigsh(matrix, k, v0=start)
+                values, vectors = sparse.eigsh(matrix, k, v0=vectors[: k + 1].sum(axis=0) + 1e-3 * start)
                 return values[::-1], vectors[:, ::-1]
             except sparse.ArpackError:
                 pass  # slow to tell equal eigenvalues apart; LAPACK does
