@@ -1,15 +1,15 @@
 """Time MaxVol beside teneva, and CUR with removal beside scikit-matter; measure the memory of MaxVol; count volumes.
 
-Run ``python benchmarks/bench_volume.py [--large] [--cpu] [--peers FOLDER]``. Peers that are not installed beside aliquot
-are looked for in FOLDER (the site-packages of another environment of the same Python); a missing one is left out.
-Tables are synthetic, float64: *flat* ones are Gaussian noise, *clustered* ones have 40 clusters and a spectrum falling as
-k^-1.5 in the rows, as descriptors do. ``--large`` adds 50,000 and 200,000 rows. teneva forms an N × N matrix on the
-way and is left out where that does not fit into the memory that is free.
+Run ``python benchmarks/bench_volume.py [--large] [--cpu] [--peers FOLDER]``. Peers that are not installed beside
+aliquot are looked for in FOLDER (the site-packages of another environment of the same Python); a missing one is left
+out. Tables are synthetic, float64: *flat* ones are Gaussian noise, *clustered* ones have 40 clusters and a spectrum
+falling as k^-1.5 in the rows, as descriptors do. ``--large`` adds 50,000 and 200,000 rows. teneva forms an N × N matrix
+on the way and is left out where that does not fit into the memory that is free.
 
 Times are the best of three (of one for the large and for scikit-matter); with ``--cpu`` those of the processor, which
-do not depend on who else uses the machine, and mean most with ``OMP_NUM_THREADS=1``. Memory is what is allocated beyond the table,
-by tracemalloc, over its size. Volumes are compared on 24 matrices: log|det| of aliquot's rows from its own start less
-teneva's, and, started from teneva's rows, how much it gains on them.
+do not depend on who else uses the machine, and mean most with ``OMP_NUM_THREADS=1``. Memory is what is allocated beyond
+the table, by tracemalloc, over its size. Volumes are compared on 24 matrices: log|det| of aliquot's rows from its own
+start less teneva's, and, started from teneva's rows, how much it gains on them.
 """
 
 from __future__ import annotations
