@@ -8,7 +8,7 @@ BIN := .venv/bin
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/installed  ## install, then choose 40 of 400 copper structures: aliquot-demo/selected.html
+demo: .venv/installed  ## install, choose 40 of 400 copper structures, fit, compare with chance: aliquot-demo/selected.html
 	$(BIN)/aliquot demo --force
 
 test: .venv/installed-test  ## install with the test tools, then run every test
@@ -18,7 +18,7 @@ lint: .venv/installed-test  ## formatting and lint
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 
-extras: .venv/installed-extras  ## what the tests of SOAP, LAMMPS and other codes need; they skip without
+extras: .venv/installed-extras  ## what the tests of SOAP, LAMMPS, Dask and other codes need; they skip without
 
 types: .venv/installed-test  ## static types
 	$(BIN)/pyright --pythonpath $(BIN)/python
@@ -50,7 +50,7 @@ clean:  ## remove the environment and everything made
 	@touch .venv/installed $@
 
 .venv/installed-extras: pyproject.toml | .venv/installed-test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,soap,oracles]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,soap,oracles,dask]'
 	@touch .venv/installed .venv/installed-test $@
 
 .venv/installed-docs: pyproject.toml | .venv/bin/python
