@@ -10,6 +10,10 @@ whose picks go astray, once there are more picks than features. Those that are n
 more than a few minutes, are left out.
 
 ``--large`` adds 200,000 × 668 with 1,000 picks (3 GB of memory).
+
+``--clusters`` runs other cases instead: ``kmedoids`` against its package called bare (distances by scikit-learn, random
+start), ``kmeans`` against scikit-learn (one start), ``direct``, and ``fps`` in each metric against Euclidean distances.
+Turns of ours and of the peer alternate; the best of ``TURNS`` counts. ``loss`` is what was minimised, per candidate.
 """
 
 from __future__ import annotations
@@ -22,11 +26,15 @@ from collections.abc import Callable
 import numpy as np
 
 from aliquot.information import Distance, Entropy, Posterior, default_precision, gather
+from aliquot.information.metric import METRICS
+from aliquot.selection import select
 from aliquot.selection.greedy import greedy
 from aliquot.table import Features
 
 CASES = [("structured", 50_000, 211, 1000), ("structured", 20_000, 668, 300), ("iid", 50_000, 211, 1000)]
 LARGE = [("structured", 200_000, 668, 1000), ("iid", 200_000, 668, 1000)]
+CLUSTERED = [(10_000, 211, 100), (10_000, 211, 1000)]
+TURNS = 3
 PEER_FLOPS = 3e11  # what a peer that works by matrix–vector products does in a few minutes
 
 
@@ -127,8 +135,65 @@ def run(kind: str, n_rows: int, d: int, n: int) -> None:
         )
 
 
+def bare_kmedoids(pool: Features, n: int) -> float:
+    """Mean distance that the package leaves."""
+    import kmedoids
+    from sklearn.metrics import pairwise_distances
+
+    distance = pairwise_distances(pool.rows)
+    return float(kmedoids.fasterpam(distance, n, random_state=0, n_cpu=1).loss) / len(pool)
+
+
+def sklearn_kmeans(pool: Features, n: int) -> float:
+    """Root-mean-square distance to a centre that scikit-learn leaves."""
+    from sklearn.cluster import KMeans
+
+    return float(np.sqrt(KMeans(n, n_init=1, random_state=0).fit(pool.rows).inertia_ / len(pool)))
+
+
+def told(pool: Features, n: int, method: str) -> float:
+    """Choose, and read the loss from the last note: ``…: 0.58 after``."""
+    note = select(pool, n, method=method).notes[-1]
+    return float(note.rsplit(": ", 1)[1].split(" after")[0])
+
+
+def run_clusters(n_rows: int, d: int, n: int) -> None:
+    """Methods of clusters, and metrics."""
+    pool = table("structured", n_rows, d)
+    print(
+        f"structured {n_rows} x {d}, {n}; N² d flops at the GEMM rate: {n_rows**2 * d / gemm_rate(d):.2f} s"
+    )
+    for method, peer_name, peer in (
+        ("kmedoids", "the package bare", bare_kmedoids),
+        ("kmeans", "scikit-learn", sklearn_kmeans),
+    ):
+        turns = 1 if method == "kmeans" and n > 100 else TURNS
+        ours, theirs = [], []
+        for _ in range(turns):
+            ours.append(timed(lambda method=method: told(pool, n, method)))
+            theirs.append(timed(lambda peer=peer: peer(pool, n)))
+        (mine, loss), (its, its_loss) = min(ours), min(theirs)
+        print(
+            f"  {method:9s} aliquot {mine:6.2f} s, loss {loss:.4f}; {peer_name} {its:6.2f} s ({its / mine:.1f} x),"
+            f" loss {its_loss:.4f}"
+        )
+    seconds = min(timed(lambda: select(pool, n, method="direct"))[0] for _ in range(TURNS))
+    print(f"  direct    aliquot {seconds:6.2f} s")
+    by_metric = dict.fromkeys(METRICS, np.inf)
+    for _ in range(TURNS):
+        for metric in METRICS:
+            spent = timed(lambda metric=metric: select(pool, n, method="fps", metric=metric))[0]
+            by_metric[metric] = min(by_metric[metric], spent)
+    for metric, spent in by_metric.items():
+        print(f"  fps {metric:12s} {spent:6.2f} s ({spent / by_metric['euclidean']:.1f} x euclidean)")
+
+
 def main() -> None:
     """Print the table."""
+    if "--clusters" in sys.argv[1:]:
+        for n_rows, d, n in CLUSTERED:
+            run_clusters(n_rows, d, n)
+        return
     for case in CASES + (LARGE if "--large" in sys.argv[1:] else []):
         run(*case)
 
