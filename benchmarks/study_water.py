@@ -41,7 +41,7 @@ def simulate(
                 place = last + (moved - np.round(moved)) @ now.cell[:]
             last = place
             positions.append(place)
-            temperatures.append(driver.thermo()["temp"])
+            temperatures.append(now.get_temperature())
             if not np.isfinite(temperatures[-1]) or temperatures[-1] > 10 * temperature:
                 raise SystemExit(f"unstable after {k * EVERY * STEP:.2f} ps: {temperatures[-1]:.0f} K")
         cell = driver.atoms().cell[:]
