@@ -10,15 +10,28 @@ from typing import Final
 from aliquot.errors import InputError
 from aliquot.fitting import Fit
 from aliquot.report.findings import Excluded
-from aliquot.report.fit_curves import chosen_rung, error_by_size, error_by_time, has_sizes, path_curve
+from aliquot.report.fit_curves import (
+    chosen_rung,
+    error_by_data,
+    error_by_size,
+    error_by_time,
+    has_sizes,
+    path_curve,
+)
 from aliquot.report.fit_figures import calibration_curve
 from aliquot.report.fit_functions import functions
 from aliquot.report.fit_record import labels, record
-from aliquot.report.fit_tables import error_tables, ladder_table, outlier_table, worst_tables
+from aliquot.report.fit_tables import (
+    contradiction_table,
+    error_tables,
+    ladder_table,
+    outlier_table,
+    worst_tables,
+)
 from aliquot.report.judged import NAMES, UNITS, Judged, part_name
 from aliquot.report.page import figure, page, tile
 from aliquot.report.parities import parities
-from aliquot.report.tables import count, number, plural, sentence, text
+from aliquot.report.tables import count, number, plural, sentence, table, text
 from aliquot.report.write import put
 from aliquot.solvers import SOLVERS
 from aliquot.structures import Frames
@@ -88,12 +101,18 @@ def _document(fit: Fit, frames: Frames, exclusions: Sequence[Excluded], notes: S
     basis = fit.potential.basis
     reference = dict(zip(basis.elements, fit.potential.reference.tolist(), strict=True))
     judged = Judged(fit.comparison, frames, reference)
+    doubtful = (
+        contradiction_table(judged, fit.contradictions)
+        + outlier_table(judged, fit.outliers)
+        + worst_tables(judged)
+    )
     sections = [
         ("errors", "How wrong it is", error_tables(judged)),
         ("parity", "Predictions beside labels", parities(judged)),
         ("size", "What size buys, and why this model", _size(fit, judged)),
         ("functions", "Which functions the data chose", functions(fit)),
-        ("outliers", "Structures to look at", outlier_table(judged, fit.outliers) + worst_tables(judged)),
+        ("outliers", "Structures to look at", doubtful),
+        *([("learning", "Would more data help?", _learning(fit, judged))] if fit.learning else []),
         ("calibration", "Does it know how wrong it is?", _calibration(fit)),
         ("labels", "What it was fitted to", labels(fit, judged, exclusions, notes)),
         ("record", "Recipe, time and papers to cite", record(fit, judged)),
@@ -157,8 +176,9 @@ def _tiles(fit: Fit, judged: Judged) -> list[str]:
     if rung is not None and rung.microseconds is not None:
         words = "per atom for energy, forces and virial on one core"
         out.append(tile(f"{number(rung.microseconds)} <small>µs</small>", words))
-    if fit.outliers:
-        out.append(tile(count(len(fit.outliers)), '<a href="#outliers">labels to look at</a>'))
+    doubtful = len(fit.outliers) + len(fit.contradictions)
+    if doubtful:
+        out.append(tile(count(doubtful), '<a href="#outliers">labels to look at</a>'))
     return out
 
 
@@ -186,6 +206,31 @@ def _size(fit: Fit, judged: Judged) -> str:
         + (f"<h3>Error against time</h3>{_pair(times)}{_TIMED}" if times else "")
         + f'<h3>The path as the solver saw it</h3><div class="pair">{weighted}</div>'
         + f"<details><summary>These models in numbers</summary>{ladder_table(fit, judged)}</details>"
+    )
+
+
+def _learning(fit: Fit, judged: Judged) -> str:
+    """Errors against the number of training structures."""
+    known = [
+        q for q in ("energy", "forces") if any(q in of.errors.get(judged.judge, {}) for of in fit.learning)
+    ]
+    rows = [
+        (
+            count(of.structures),
+            count(of.rows),
+            count(of.size),
+            *(number(1000 * of.errors[judged.judge][q][0]) for q in known),
+        )
+        for of in fit.learning
+        if all(q in of.errors.get(judged.judge, {}) for q in known)
+    ]
+    heads = ["structures", "labels", "functions chosen"]
+    heads += [f"{part_name(judged.judge)} {q} ({UNITS[q]})" for q in known]
+    shown = table("Mean absolute errors by what taught", heads, rows, numeric=range(len(heads)))
+    return (
+        "<p>Growing shares of the training structures, each with its own path and the same rule; the same structures"
+        " judge. Where the lines still fall, more data of the same sort helps.</p>"
+        f"{_pair([figure(error_by_data(fit, judged, q), '') for q in known])}{shown}"
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.fitting import Fit, Rung
+from aliquot.fitting.learning import Lesson
 from aliquot.report.canvas import CHOSEN, INK, PAPER, new_figure, svg
 from aliquot.report.fit_figures import DASHES, PART_COLOURS, plain_log
 from aliquot.report.judged import UNITS, Judged, part_name
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["chosen_rung", "error_by_size", "error_by_time", "has_sizes", "path_curve"]
+__all__ = ["chosen_rung", "error_by_data", "error_by_size", "error_by_time", "has_sizes", "path_curve"]
 
 Array = NDArray[np.float64]
 
@@ -82,7 +83,34 @@ def error_by_size(fit: Fit, judged: Judged, quantity: str) -> str:
     return svg(f"size-{quantity}", label, draw)
 
 
-def _knows(rung: Rung, part: str, quantity: str) -> bool:
+def error_by_data(fit: Fit, judged: Judged, quantity: str) -> str:
+    """Mean absolute error of models fitted to growing shares of the training structures."""
+    lines: dict[str, tuple[Array, Array]] = {}
+    for part in judged.parts:
+        own = [
+            (of.structures, of.errors[part][quantity][0]) for of in fit.learning if _knows(of, part, quantity)
+        ]
+        if own:
+            x, y = np.array(own, float).T
+            lines[part] = (x, 1000 * y)
+
+    def draw() -> Figure:
+        figure, ax = new_figure(3.2)
+        for part, (x, y) in reversed(lines.items()):
+            ax.plot(
+                x, y, marker="o", ms=4.5, mec=PAPER, mew=0.6, lw=1.5, label=part_name(part), **_line(part)
+            )
+        _finish(figure, ax, "training structures", f"mean absolute error ({UNITS[quantity]})")
+        return figure
+
+    said = "; ".join(
+        f"{part_name(p)} from {number(float(y[0]))} to {number(float(y[-1]))}" for p, (_, y) in lines.items()
+    )
+    label = f"Mean absolute error of {quantity} ({UNITS[quantity]}) against training structures: {said}."
+    return svg(f"learning-{quantity}", label, draw)
+
+
+def _knows(rung: Rung | Lesson, part: str, quantity: str) -> bool:
     return quantity in rung.errors.get(part, {})
 
 

@@ -7,11 +7,20 @@ from typing import Any, Final
 
 from aliquot.fitting import Error, Fit
 from aliquot.fitting.checks import Outlier
+from aliquot.fitting.contradictions import Contradiction
 from aliquot.report.judged import NAMES, UNITS, Judged, part_name
 from aliquot.report.tables import Raw, count, number, plural, table, text
 from aliquot.structures import Frames
 
-__all__ = ["capital", "error_tables", "ladder_table", "outlier_table", "place", "worst_tables"]
+__all__ = [
+    "capital",
+    "contradiction_table",
+    "error_tables",
+    "ladder_table",
+    "outlier_table",
+    "place",
+    "worst_tables",
+]
 
 #: Structures that are listed.
 LISTED: Final = 60
@@ -142,6 +151,41 @@ def outlier_table(judged: Judged, outliers: Sequence[Outlier]) -> str:
     if len(rows) <= OPEN:
         return said + first
     others = table("More training structures to look at", heads, rows[OPEN:], numeric=[3, 4, 5])
+    return f"{said}{first}<details><summary>{len(rows) - OPEN} more</summary>{others}{more}</details>"
+
+
+def contradiction_table(judged: Judged, found: Sequence[Contradiction]) -> str:
+    """Pairs of structures whose energies and forces cannot both be right."""
+    if not found:
+        return ""
+    frames = judged.frames
+    rows = [
+        (
+            place(frames, c.first),
+            place(frames, c.second),
+            number(c.displacement, 2),
+            number(c.energy),
+            number(c.work),
+        )
+        for c in found[:LISTED]
+    ]
+    rest = len(found) - len(rows)
+    more = f"<p>{plural(rest, 'pair')} more: in the record of the fit.</p>" if rest else ""
+    heads = [
+        "structure",
+        "and",
+        "largest displacement (Å)",
+        "difference of energies (eV)",
+        "work of forces (eV)",
+    ]
+    said = (
+        "<p>In each of these pairs atoms hardly move, so the difference of the energies must be the work of the"
+        " forces. It is not: one of the two has a wrong energy or wrong forces, whatever the model.</p>"
+    )
+    first = table("Pairs whose labels contradict each other", heads, rows[:OPEN], numeric=[2, 3, 4])
+    if len(rows) <= OPEN:
+        return said + first
+    others = table("More pairs whose labels contradict each other", heads, rows[OPEN:], numeric=[2, 3, 4])
     return f"{said}{first}<details><summary>{len(rows) - OPEN} more</summary>{others}{more}</details>"
 
 
