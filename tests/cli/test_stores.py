@@ -132,6 +132,11 @@ def test_code_named_in_a_manifest_is_not_run_unasked(here):
         (["select", "store", "-n", "3", "--features", "soap"], "not soap"),
         (["select", "store", "-n", "3", "--shard", "0/4"], "I from 1 to N"),
         (["select", "pool.xyz", "-n", "3", "--shard", "1/4"], "feature store"),
+        (["select", "pool.xyz", "-n", "3", "--workers", "2"], "feature store"),
+        (
+            ["select", "store", "-n", "3", "--workers", "2", "--method", "random"],
+            "no passes over a pool to share",
+        ),
         (["select", "store", "-n", "3", "--among", "nowhere.json"], "nowhere.json"),
         (["featurize", "pool.xyz", "-o", "new", "--elements", "Xx"], "'Xx' is not an element"),
         (["featurize", "pool.xyz", "-o", "new", "--elements", "Si"], "atomic number 29"),
@@ -144,6 +149,19 @@ def test_refusals(here, words, message):
     run("featurize", "pool.xyz", "-o", "store", "--features", SPEC)
     assert message in " ".join(run(*words, code=2)["error"].split())
     assert not Path("selected.xyz").exists()
+
+
+@pytest.mark.parametrize("method", ["bayes:sensitivity=false", "fps", "two-level:parts=3"])
+def test_workers_change_nothing(tmp_path, monkeypatch, method):
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(20_000, 4)).astype(np.float32)
+    save_store("store", Features.from_array(rows), shard_rows=3000)
+    run("select", "store", "-n", 9, "--method", method, "-o", "one.xyz", "--no-report")
+    run("select", "store", "-n", 9, "--method", method, "-o", "two.xyz", "--no-report", "--workers", 2)
+    one, two = (Selection.from_json(Path(name).read_text()) for name in ("one.json", "two.json"))
+    assert one.index.tolist() == two.index.tolist()
+    assert one.gain.tolist() == two.gain.tolist()
+    assert one.certificate == two.certificate
 
 
 def test_parts():

@@ -7,12 +7,14 @@ The page is written for stores of up to :data:`PAGE_FRAMES` structures, all of w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aliquot.cli.job import Job, Outcome, signed
+from aliquot.cli.job import Job, Outcome, check_any, signed
 from aliquot.cli.limits import Limits
 from aliquot.cli.method_spec import formulas_of
 from aliquot.cli.options import count
@@ -64,7 +66,12 @@ class _Tables:
 
 
 def run_from_store(
-    job: Job, screen: Screen, *, part: tuple[int, int] = (0, 1), among: Sequence[Path] = ()
+    job: Job,
+    screen: Screen,
+    *,
+    part: tuple[int, int] = (0, 1),
+    among: Sequence[Path] = (),
+    workers: int = 1,
 ) -> Outcome:
     """Do the job; every output appears, or none.
 
@@ -77,6 +84,8 @@ def run_from_store(
         Choose from the i-th of N runs of shards.
     among : sequence of Path
         Records of earlier choices: choose among what they chose.
+    workers : int
+        Processes that read the store.
     """
     from aliquot.selection import select
 
@@ -89,20 +98,44 @@ def run_from_store(
             tables = _open(job, part, among, progress)
             parameters = with_prior(job.method, job.parameters, tables.known_frames, tables.known, progress)
             assert job.number is not None
-            selection = select(
-                tables.pool,
-                count(job.number, len(tables.pool)),
-                method=job.method,
-                known=tables.known,
-                seed=job.seed,
-                progress=progress,
-                **parameters,
-            )
+            with _processes(workers) as executor:
+                selection = select(
+                    tables.pool,
+                    count(job.number, len(tables.pool)),
+                    method=job.method,
+                    known=tables.known,
+                    seed=job.seed,
+                    progress=progress,
+                    executor=executor,
+                    **parameters,
+                )
+        check_any(job, selection)
         selection = selection.with_notes(*tables.notes, *tables.pool.notes)
         selection = _write(job, staged, selection, tables)
     places = {"selected": job.out, "record": job.beside(".json"), "report": job.beside(".html")}
     files = {what: place for what, place in places.items() if what in staged and place.exists()}
     return Outcome(selection, None, None, (), files)
+
+
+@contextmanager
+def _processes(workers: int) -> Generator[Executor | None, None, None]:
+    """So many processes, of one BLAS thread each; None where one is enough."""
+    if workers == 1:
+        yield None
+        return
+    import multiprocessing
+
+    fresh = multiprocessing.get_context("spawn")  # a fork takes over locks of threads that it does not have
+    with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_one_thread) as executor:
+        yield executor
+
+
+def _one_thread() -> None:
+    """What a worker does first: only a library that is loaded can be told."""
+    import scipy.linalg.blas  # noqa: F401  (numpy's is loaded with it)
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 def _check(job: Job) -> None:

@@ -143,6 +143,15 @@ def select_command(
             " all jobs.",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Where POOL is a feature store: so many processes read it, one BLAS thread each. The choice is the"
+            " same; bayes, fps and two-level.",
+        ),
+    ] = 1,
     features: options.FeatureSpec = "ace",
     pooling: options.Pooling = "mean",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
@@ -213,10 +222,11 @@ def select_command(
     )
     if names_store(pool):
         part = (0, 1) if shard is None else part_of(shard)
-        outcome = run_from_store(job, screen, part=part, among=among or ())
-    elif shard is not None or among:
+        outcome = run_from_store(job, screen, part=part, among=among or (), workers=workers)
+    elif shard is not None or among or workers > 1:
         raise InputError(
-            "--shard and --among choose from a feature store; make one with aliquot featurize and name it as the pool"
+            "--shard, --among and --workers choose from a feature store; make one with aliquot featurize and name it as"
+            " the pool"
         )
     else:
         outcome = run(job, screen)

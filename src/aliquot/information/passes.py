@@ -146,7 +146,7 @@ def _together(
     work: Work, information: Information | None, parts: list[Part], more: list[tuple[Any, ...]]
 ) -> list[NDArray[np.float64]]:
     """A task: runs wherever the executor wants."""
-    return [work(information, part.blocks(), *arguments) for part, arguments in zip(parts, more, strict=True)]
+    return [work(information, part.here(), *arguments) for part, arguments in zip(parts, more, strict=True)]
 
 
 def ordered(
