@@ -103,6 +103,21 @@ def test_formulas_that_make_no_sense_are_refused(pool, formula: str, words: str)
     assert words in result.stderr
 
 
+def test_a_draw_of_nobody_is_told(pool) -> None:
+    """Of mean one, a draw is often empty; then there is nothing to write."""
+    sizes = []
+    for seed in range(8):
+        result = run(
+            "select", "pool.xyz", "-n", 1, "--method", "dpp:kernel=rbf", *QUICK, "--seed", seed, "--force"
+        )
+        sizes.append(-1 if result.exit_code else len(read("selected.xyz", ":")))
+        if result.exit_code:
+            assert (
+                f"nothing was chosen: dpp with seed {seed} made a draw of variable size: 0" in result.stderr
+            )
+    assert {-1, 1} <= set(sizes)
+
+
 def test_compare_takes_formulas_too(pool) -> None:
     methods = "kdpp:quality=column:worth,random"
     result = run("compare", "pool.xyz", "-n", 1, "--methods", methods, *QUICK[:3], "--json")

@@ -277,7 +277,7 @@ def _choose(
 ) -> Selection:
     from aliquot.selection import select
 
-    return select(
+    chosen = select(
         features,
         n,
         method=job.method,
@@ -288,6 +288,17 @@ def _choose(
         progress=progress,
         **parameters,
     )
+    check_any(job, chosen)
+    return chosen
+
+
+def check_any(job: Job, chosen: Selection) -> None:
+    """Refuse to write nothing, which a method of random size may choose."""
+    if len(chosen) == 0:
+        raise SelectionError(
+            f"nothing was chosen: {chosen.method} with seed {job.seed} made {chosen.stop}; raise n, or take another"
+            " seed"
+        )
 
 
 def _write(
