@@ -312,6 +312,30 @@ def test_rows_that_are_not_held_in_memory_give_the_same_draw(monkeypatch: pytest
     assert held.index.tolist() == read.index.tolist()
 
 
+@pytest.mark.parametrize("ridge", [0.0, 1e-9])
+def test_a_draw_reads_as_many_rows_from_a_large_pool_as_from_a_small_one(
+    ridge: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one pass; also with others that are drawn uniformly."""
+    monkeypatch.setattr(room, "HELD_BYTES", 0)
+    read: dict[int, float] = {}
+    for n in (1_000, 50_000):
+        x, count = np.random.default_rng(0).normal(size=(n, 12)), [0]
+
+        def rows(some: object, x: Matrix = x, count: list[int] = count) -> Matrix:
+            chosen = x[some]  # type: ignore[index]
+            count[0] += len(chosen)
+            return chosen
+
+        process = FixedSize(room.Spectrum.of_rows(rows, n), 15 if ridge else 10, ridge=ridge)
+        process.draw(rng=np.random.default_rng(0))
+        count[0] = 0
+        for seed in range(50):
+            process.draw(rng=np.random.default_rng(seed))
+        read[n] = count[0] / 50
+    assert read[50_000] < 1.2 * read[1_000]
+
+
 def test_beyond_the_rank_the_answer_says_what_was_random() -> None:
     pool = Features.from_array(np.random.default_rng(0).normal(size=(40, 4)))
     chosen = KDPP().select(pool, 10, rng=np.random.default_rng(0))
