@@ -14,25 +14,20 @@ References
 J. Demmel, L. Grigori, M. Hoemmen and J. Langou, SIAM J. Sci. Comput. 34, A206 (2012), doi:10.1137/080731992.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
-# (SciPy brings no types for LAPACK)
-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import scipy.linalg.lapack
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
+from aliquot.solvers.unlocked import eliminate
 
 __all__ = ["Gram", "Triangle"]
 
 Array = NDArray[np.float64]
 
-_LAPACK: Any = scipy.linalg.lapack
 _PANEL = 32  # columns that LAPACK eliminates at a time,
 _WIDE = (2000, 128)  # and from so many columns on, so many
 _BLOCK_ROWS = 512  # rows collected before they are eliminated
@@ -101,12 +96,8 @@ class Triangle:
         """Rotate the buffered rows into the factor."""
         if not self._waiting:
             return
-        block = self._buffer[: self._waiting]
         width = min(_PANEL if self.n_columns < _WIDE[0] else _WIDE[1], self.n_columns + 1)
-        factored: Any = _LAPACK.dtpqrt(0, width, self._factor, block, overwrite_a=1)
-        self._factor, info = factored[0], int(factored[3])
-        if info:
-            raise InputError(f"LAPACK refused to factor the rows (dtpqrt, info {info})")
+        eliminate(self._factor, self._buffer[: self._waiting], panel=width)
         self._waiting = 0
 
     @property
