@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aliquot.cli.method_spec import parameters_of
 from aliquot.cli.options import Reading
 from aliquot.cli.outputs import Outputs
 from aliquot.cli.screen import Screen
@@ -163,6 +162,7 @@ def parse_solver(text: str) -> Solver:
     """
     from dataclasses import fields
 
+    from aliquot.cli.method_spec import parameters_of
     from aliquot.solvers import SOLVERS
 
     name, _, rest = (part.strip() for part in text.partition(":"))
