@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,6 +40,8 @@ Indices = NDArray[np.int64]
 Vector = NDArray[np.float64]
 T = TypeVar("T")
 
+_had: ContextVar[int | None] = ContextVar("_had", default=None)  # threads of BLAS before they were taken
+
 #: What is done with a part: ``work(information, part, *arguments)``.
 Work = Callable[..., NDArray[np.float64]]
 
@@ -56,16 +59,22 @@ def bounds(information: Information, part: Part, bound: Vector, since: Indices) 
 
 @contextmanager
 def threads() -> Generator[ThreadPoolExecutor | None, None, None]:
-    """As many threads as BLAS had, which has one from here on; None where that was one."""
-    controller = ThreadpoolController()
-    blas = controller.select(user_api="blas")
-    count = max((int(library["num_threads"]) for library in blas.info()), default=1)
-    with blas.limit(limits=1):
-        if count == 1:
-            yield None
-        else:
-            with ThreadPoolExecutor(count) as pool:
-                yield pool
+    """As many threads as BLAS had, which has one from here on; None where that was one.
+
+    Within itself, the same again.
+    """
+    blas = ThreadpoolController().select(user_api="blas")
+    count = _had.get() or max((int(library["num_threads"]) for library in blas.info()), default=1)
+    before = _had.set(count)
+    try:
+        with blas.limit(limits=1):
+            if count == 1:
+                yield None
+            else:
+                with ThreadPoolExecutor(count) as pool:
+                    yield pool
+    finally:
+        _had.reset(before)
 
 
 class Passes:

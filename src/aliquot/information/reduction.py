@@ -25,9 +25,10 @@ computed anew from the rows, in the coordinates of that moment.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import scipy.linalg
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from aliquot.information.blocks import gather
+from aliquot.information.passes import ordered
 from aliquot.information.posterior import Posterior
 from aliquot.progress import Progress, silent
 from aliquot.table import TILE_ROWS, Features, room
@@ -48,6 +50,7 @@ _LOST_DIGITS = (
 _SMALL = 8  # from here on numbers of rows are rounded up to multiples of this, below to powers of two
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -128,13 +131,16 @@ class Reduction:
         """Take the posterior of the moment as the identity."""
         self._covariance = np.eye(self._targets.shape[1])
         self._reference, self._largest = self.variance, 0.0
-        for stack in self._stacks:
-            for some, rows in stack.parts():
-                A = stack.A[rows].reshape(-1, stack.r, stack.A.shape[1])
-                G = A @ self._targets.T
-                K = stack.K[some] = A @ A.transpose(0, 2, 1)
-                self._finish(stack, some, G)
-                self._largest = max(self._largest, float(np.einsum("nii->ni", K).max()))
+
+        def one(job: tuple[_Stack, slice, slice]) -> float:
+            stack, some, rows = job
+            A = stack.A[rows].reshape(-1, stack.r, stack.A.shape[1])
+            G = A @ self._targets.T
+            K = stack.K[some] = A @ A.transpose(0, 2, 1)
+            self._finish(stack, some, G)
+            return float(np.einsum("nii->ni", K).max())
+
+        self._largest = max(self._each(one), default=0.0)
 
     def absorb(self, candidate: int) -> None:
         """The labels of this candidate are known from now on."""
@@ -163,9 +169,13 @@ class Reduction:
         """New coordinates, in which the posterior of the moment is the identity."""
         posterior = Posterior(np.ones(len(self._covariance)))
         posterior.absorb(np.vstack(self._picked))
-        for stack in self._stacks:
-            for _, rows in stack.parts():
-                stack.A[rows] = posterior.whiten(stack.A[rows])
+        posterior.factor()  # once, not by every thread
+
+        def one(job: tuple[_Stack, slice, slice]) -> None:
+            stack, _, rows = job
+            stack.A[rows] = posterior.whiten(stack.A[rows])
+
+        self._each(one)
         self._targets, self._picked = posterior.whiten(self._targets), []
         self._begin()
 
@@ -189,10 +199,13 @@ class Reduction:
                 stack.K[some] -= lost @ lost.transpose(0, 2, 1)
                 self._finish(stack, some, WG[:, :, q:])
 
+        self._each(one)
+
+    def _each(self, one: Callable[[tuple[_Stack, slice, slice]], T]) -> list[T]:
+        """What ``one`` gives for every part, each by a single thread: so no digit depends on how many there are."""
         jobs = [(stack, *part) for stack in self._stacks for part in stack.parts()]
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for _ in pool.map(one, jobs):
-                pass
+            return list(pool.map(one, jobs))
 
     def _finish(self, stack: _Stack, some: slice, G: Array | None) -> None:
         """Gains and slopes from K and G, or from K and M where there is one row."""
@@ -217,18 +230,27 @@ def _stacks(posterior: Posterior, table: Features, progress: Progress) -> list[_
         n = len(members)
         stacks[r] = _Stack(members, room((n * r, d), np.float64), room((n, r, r), np.float64), np.zeros(n))
     ends = dict.fromkeys(stacks, 0)
-    for some, _ in table.tiles():
-        blocks = gather(table, some)
-        z = posterior.whiten(blocks.weighted)
-        for i, first, last in zip(range(len(blocks)), blocks.offsets[:-1], blocks.offsets[1:], strict=True):
-            r = int(padded[some.start + i])
-            short = z[first:last] if last - first <= d else np.linalg.qr(z[first:last], mode="r")
-            rows, end = stacks[r].A, ends[r]
-            rows[end : end + len(short)] = short
-            rows[end + len(short) : end + r] = 0.0
-            ends[r] = end + r
-        progress("compress", some.stop, len(table))
+    posterior.factor()  # once, not by every thread
+    tiles = [some for some, _ in table.tiles()]
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        done = ordered(pool, _compressed, tiles, lambda some: (posterior, table, some))
+        for some, blocks in zip(tiles, done, strict=True):
+            for i, short in enumerate(blocks, some.start):
+                r = int(padded[i])
+                rows, end = stacks[r].A, ends[r]
+                rows[end : end + len(short)] = short
+                rows[end + len(short) : end + r] = 0.0
+                ends[r] = end + r
+            progress("compress", some.stop, len(table))
     return list(stacks.values())
+
+
+def _compressed(posterior: Posterior, table: Features, some: slice) -> list[Array]:
+    """Whitened rows of each candidate, no more of them than features."""
+    blocks = gather(table, some)
+    z = posterior.whiten(blocks.weighted)
+    parts = (z[first:last] for first, last in zip(blocks.offsets[:-1], blocks.offsets[1:], strict=True))
+    return [part if len(part) <= z.shape[1] else np.asarray(np.linalg.qr(part, mode="r")) for part in parts]
 
 
 def _padded(m: int) -> int:

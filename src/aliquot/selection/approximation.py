@@ -47,7 +47,9 @@ Vector = NDArray[np.float64]
 def prior_of(request: Request, precision: float | None) -> tuple[float, str]:
     """The prior precision λ, and where it is from."""
     if precision is None:
-        return default_precision(request.candidates), "1e-12 of the largest eigenvalue of the pool"
+        return default_precision(
+            request.candidates, executor=request.executor
+        ), "1e-12 of the largest eigenvalue of the pool"
     return float(precision), "given"
 
 

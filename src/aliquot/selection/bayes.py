@@ -48,6 +48,7 @@ from aliquot.information import (
     default_precision,
     gather,
 )
+from aliquot.information.passes import threads
 from aliquot.progress import Progress, silent
 from aliquot.selection.certificate import entropy_certificate
 from aliquot.selection.cost import BUDGET_REFERENCES, GUARANTEE
@@ -156,10 +157,11 @@ class Bayes:
             else float(self.precision)
         )
         clock.append(perf_counter())
-        if terms:
-            fields = self._by_score(terms, request, precision, clock, progress)
-        else:
-            fields = self._towards_goal(request, precision, clock, progress)
+        with threads():  # one for BLAS from here on: no digit depends on how many there were
+            if terms:
+                fields = self._by_score(terms, request, precision, clock, progress)
+            else:
+                fields = self._towards_goal(request, precision, clock, progress)
         recipe = {
             "method": "bayes",
             "score": self.score,
@@ -252,7 +254,10 @@ class Bayes:
             "certificate": certificate,
             "sensitivity": sensitivity,
             "recipe": {"goal": [target.to_dict() for target in targets]},
-            "notes": left_of(targets, variances, request, best.index, posterior),
+            "notes": (
+                *left_of(targets, variances, request, best.index, posterior),
+                *_said_of(best.exhausted),
+            ),
         }
 
     def _vary(
@@ -380,12 +385,17 @@ def _budget_notes(runs: list[_Outcome], best: _Outcome, request: Request) -> tup
 def _notes(run: _Outcome, request: Request) -> tuple[str, ...]:
     n, rows = len(run.index), max(1, len(request.candidates.rows))
     notes = [f"{run.rows_read} rows were read for {n} picks: {run.rows_read / rows:.1f} passes over the pool"]
-    if run.exhausted is not None:
-        notes.append(
-            f"from pick {run.exhausted + 1} on the gain is zero within rounding: the pool has nothing more to teach"
-            " a linear model; what follows is in the order of content hashes"
-        )
-    return tuple(notes)
+    return (*notes, *_said_of(run.exhausted))
+
+
+def _said_of(exhausted: int | None) -> tuple[str, ...]:
+    """From where on there was nothing to choose by."""
+    if exhausted is None:
+        return ()
+    return (
+        f"from pick {exhausted + 1} on the gain is zero within rounding: the pool has nothing more to teach"
+        " a linear model; what follows is in the order of content hashes",
+    )
 
 
 CATALOGUE = {

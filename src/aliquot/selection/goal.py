@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from aliquot.information import Posterior, Reduction, Target, gather
 from aliquot.progress import Progress
 from aliquot.selection.cost import knapsack
-from aliquot.selection.greedy import TIE, first_by_hash
+from aliquot.selection.greedy import EXHAUSTED, TIE, first_by_hash
 from aliquot.selection.record import Certificate
 from aliquot.selection.request import Request
 
@@ -37,12 +37,16 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Towards:
-    """Picks in order, the share of the variance that each removed, and the slopes of all candidates at the end."""
+    """Picks in order, the share of the variance that each removed, and the slopes of all candidates at the end.
+
+    From pick ``exhausted`` on, if any, gains were rounding, and content hashes decided.
+    """
 
     strategy: str
     index: NDArray[np.int64]
     gain: Vector
     slopes: Vector
+    exhausted: int | None = None
 
 
 def joint(targets: tuple[Target, ...], posterior: Posterior) -> tuple[NDArray[np.float64], tuple[float, ...]]:
@@ -65,6 +69,7 @@ def towards(
     """Choose greedily until there are enough, or the budget is spent."""
     table = request.candidates
     index, gain = list[int](), list[float]()
+    largest, exhausted = 0.0, None
     for k, mask in request.phases():
         ledger = request.ledger(strategy, mask)
         start = len(index)
@@ -78,7 +83,11 @@ def towards(
             worth = reduction.gains[who]
             if ledger is not None and ledger.budget is not None and not worth.any():
                 break  # nothing that could be bought teaches anything
-            if ledger is not None and ledger.price is not None:
+            largest = max(largest, float(worth.max()))
+            if worth.max() <= EXHAUSTED * largest:
+                exhausted = len(index) if exhausted is None else exhausted
+                worth = np.zeros(len(who))
+            elif ledger is not None and ledger.price is not None:
                 worth = worth / ledger.price[who]
             pick = first_by_hash(table, who[worth >= worth.max() * (1.0 - TIE)])
             remaining[pick] = False
@@ -87,12 +96,13 @@ def towards(
                     continue
                 ledger.enter(pick)
             index.append(pick)
-            gain.append(float(reduction.gains[pick]))
-            reduction.absorb(pick)
+            gain.append(float(reduction.gains[pick]) if exhausted is None else 0.0)
+            if exhausted is None:
+                reduction.absorb(pick)
             progress(stage, len(index), request.n)
         if ledger is not None:
             ledger.check_complete(request.n)
-    return Towards(strategy, np.array(index, np.int64), np.array(gain), reduction.slopes.copy())
+    return Towards(strategy, np.array(index, np.int64), np.array(gain), reduction.slopes.copy(), exhausted)
 
 
 def goal_certificate(run: Towards, request: Request) -> Certificate:

@@ -107,7 +107,7 @@ class TwoLevel:
         [1, 2]
         """
         start = perf_counter()
-        request = Request.check(candidates, n, known=known, cost=cost, groups=groups)
+        request = Request.check(candidates, n, known=known, cost=cost, groups=groups, executor=executor)
         precision, origin = prior_of(request, self.precision)
         k = min(n, int(request.distinct.sum()))
         m = max(2, round(math.sqrt(len(candidates) / max(1, k)))) if self.parts is None else self.parts
