@@ -148,7 +148,7 @@ def test_without_validation_and_test_it_says_so(frames, read, tmp_path):
     )
     page = read(alone, frames)
     assert "not calibrated" in page.sections["calibration"]
-    assert "nothing was held out" in (tmp_path / "fit.html").read_text("utf-8")
+    assert "they taught it" in (tmp_path / "fit.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("solver", [Ridge(), EvidenceRidge()])
@@ -157,6 +157,7 @@ def test_dense_solvers_have_no_size_to_show(frames, read, solver):
     page = read(dense, frames)
     assert "Every candidate was kept" in page.sections["functions"]
     assert ("one model" in page.sections["size"]) == (len(dense.path) == 1)
+    assert len(dense.ladder) == min(24, len(dense.path))
 
 
 def test_calibration_that_is_far_off_is_called_so(done, frames, read):

@@ -40,7 +40,7 @@ def rungs(path: Path, chosen: int, *, count: int = RUNGS) -> list[int]:
     """
     sizes = path.sizes
     order = np.argsort(sizes, kind="stable")
-    if sizes.min(initial=0) == sizes.max(initial=0):
+    if len(np.unique(sizes)) <= 1:
         picked = np.linspace(0, len(path) - 1, min(count, len(path))).round().astype(int)
     else:
         wanted = np.geomspace(max(1, sizes.min()), sizes.max(), count)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from aliquot.errors import InputError
 from aliquot.fitting import Fit
 from aliquot.report.findings import Excluded
@@ -40,6 +42,10 @@ __all__ = ["write_fit_report"]
 
 #: Errors within this factor of what the posterior predicts count as calibrated.
 CALIBRATED: Final = 1.33
+#: Largest difference of coverages that still counts as the predicted distribution.
+UNLIKE: Final = 0.15
+#: A mean this many times the median is made by a few.
+FEW: Final = 3.0
 
 
 def write_fit_report(
@@ -156,13 +162,22 @@ def _lede(fit: Fit, judged: Judged) -> str:
         )
         which = f"{plural(judged.count(judged.judge), f'{part_name(judged.judge)} structure')}{seen}"
         said.append(f"On {which}, it misses {' and '.join(amounts)} on average.")
+        if (few := judged.median("energy")) and amounts and FEW * few < 1000 * _mae(judged, "energy"):
+            said.append(
+                f"A few structures make that average: half of the energies are off by less than {number(few, 2)}."
+            )
     elif amounts:
         said.append(
-            f"On the training structures themselves it misses {' and '.join(amounts)} on average; nothing was held"
-            " out, so errors elsewhere are larger."
+            f"On the training structures themselves it misses {' and '.join(amounts)} on average; they taught it, so"
+            " errors elsewhere are larger."
         )
     said.append(sentence(fit.reason))
     return " ".join(said)
+
+
+def _mae(judged: Judged, quantity: str) -> float:
+    found = judged.error(quantity)
+    return 0.0 if found is None else found.mae
 
 
 def _tiles(fit: Fit, judged: Judged) -> list[str]:
@@ -255,6 +270,8 @@ def _calibration(fit: Fit) -> str:
     for quantity, spread in found.spread.items():
         inside = 1 / CALIBRATED <= spread <= CALIBRATED
         verdict = "about as large as predicted" if inside else "<strong>not calibrated</strong>"
+        if inside and np.abs(found.observed[quantity] - found.nominal).max() > UNLIKE:
+            verdict += ", but not distributed as predicted"
         said.append(
             f"<li>{NAMES[quantity]}: errors are {number(spread)} times what is predicted (root mean square):"
             f" {verdict}.</li>"

@@ -166,8 +166,8 @@ def parity_caption(judged: Judged, quantity: str) -> str:
 def _window(judged: Judged, quantity: str) -> tuple[tuple[float, float], float, int]:
     """Limits of labels and of errors, and how many numbers are outside them.
 
-    A few far outliers would press all the rest flat: where the central 99 % need less than 60 % of an axis, it ends
-    there.
+    A few far outliers would press all the rest flat: where the central 99 % of labels need less than 60 % of an axis,
+    it ends there; errors end at 2.5 times the size that 95 % of them stay below.
     """
     x, wrong = judged.labels(quantity), judged.wrong(quantity)
     low, high = float(x.min()), float(x.max())
@@ -176,7 +176,7 @@ def _window(judged: Judged, quantity: str) -> tuple[tuple[float, float], float, 
         low, high = float(near), float(far)
     margin = 0.04 * (high - low) or max(0.05 * abs(high), 1e-3)
     size = np.abs(wrong)
-    reach, bulk = float(size.max()), float(np.quantile(size, 0.995))
+    reach, bulk = float(size.max()), 2.5 * float(np.quantile(size, 0.95))
     reach = bulk if 0 < bulk < 0.6 * reach else reach
     reach = 1.1 * reach or 1.0
     beyond = (x < low - margin) | (x > high + margin) | (size > reach)

@@ -95,6 +95,11 @@ class Judged:
         wanted = (part or self.judge, quantity, "")
         return next((e for e in self.table if (e.part, e.quantity, e.group) == wanted), None)
 
+    def median(self, quantity: str) -> float:
+        """Median size of the errors of the part that judges, in :data:`UNITS`; 0 without labels."""
+        size = np.abs(self.wrong(quantity)[self.inside(quantity, self.judge)])
+        return float(np.median(size)) if len(size) else 0.0
+
     def count(self, part: str) -> int:
         """Structures of a part."""
         return int(np.count_nonzero(self.comparison.part == part))
