@@ -32,18 +32,18 @@ def _table(seed: int, n: int, d: int, decay: float = 1.0) -> Matrix:
 
 def _by_hand(x: Matrix, owner: NDArray[np.int64], n: int, k: int, largest: bool = False) -> list[int]:
     """The published loop: decompose, choose, orthogonalise every row to the chosen ones, decompose again."""
-    left, picks = x.copy(), list[int]()
+    left, picks, taken = x.copy(), list[int](), list[int]()
     for _ in range(n):
         U = np.linalg.svd(left, full_matrices=False)[0][:, :k]
+        each = np.square(U).sum(axis=1)
         score = np.zeros(owner.max() + 1)
-        (np.maximum if largest else np.add).at(score, owner, np.square(U).sum(axis=1))
+        (np.maximum if largest else np.add).at(score, owner, each)
         score[picks] = -1.0
         picks.append(int(score.argmax()))
-        mine = np.isin(owner, picks)
-        basis = np.linalg.svd(x[mine], full_matrices=False)
-        V = basis[2][basis[1] > 1e-10 * basis[1][0]]
+        taken.append(int(np.argmax(np.where(owner == picks[-1], each, -1.0))))
+        V = np.linalg.qr(x[taken].T)[0].T
         left = x - (x @ V.T) @ V
-        left[mine] = 0.0
+        left[taken] = 0.0
     return picks
 
 

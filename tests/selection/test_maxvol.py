@@ -154,3 +154,17 @@ def test_the_rank_is_said() -> None:
 def test_refusals(wrong: dict[str, float]) -> None:
     with pytest.raises(SelectionError, match="must be"):
         select(Features.from_array(np.eye(3)), 2, method="maxvol", **wrong)
+
+
+def test_more_blocks_than_hold_pivots() -> None:
+    """Each further structure holds the longest environment given all environments of those before it."""
+    pool = _blocks(1, 25, 3)
+    x, owner = np.asarray(pool.rows), np.repeat(np.arange(25), np.diff(pool.offsets))
+    few = next(k for k in range(1, 4) if "went on" in " ".join(_choose(pool, k + 1).notes))
+    held = set(_choose(pool, few).index.tolist())
+    for n in range(few + 1, few + 8):
+        P = np.linalg.inv(x[np.isin(owner, list(held))].T @ x[np.isin(owner, list(held))])
+        length = np.einsum("ij,jk,ik->i", x, P, x)
+        length[np.isin(owner, list(held))] = 0.0
+        held |= {int(owner[length.argmax()])}
+        assert held == set(_choose(pool, n).index.tolist())

@@ -12,7 +12,8 @@ directions, a square table gives every row the score 1, and the choice would be 
 
 A candidate of several rows is one row, the mean of its observable rows (``level="structure"``), or all of its
 environments (its energy rows, or all rows, that is atoms, where it has none), whose scores are added up or of which
-the largest counts (``level="atom"``, ``aggregate``); its choice then removes the span of all of them.
+the largest counts (``level="atom"``, ``aggregate``); its choice then removes the direction of the environment of the
+largest score: the span of all of them is often everything.
 
 With known structures, rows are first whitened by what a linear model knows of them
 (:math:`z = x R^{-1}`, :math:`R^\top R = \lambda I + \sum_{known} w^2 x x^\top`): directions that are known weigh
@@ -206,16 +207,16 @@ class _Rows:
             z = posterior.whiten(z)
         return cls(z, offsets, aggregate == "max", triangle_of(z.__getitem__, len(z)))
 
-    def scores(self, values: Vector, directions: Matrix) -> Vector:
-        """Leverage of each candidate on some directions."""
+    def scores(self, values: Vector, directions: Matrix) -> tuple[Vector, Vector]:
+        """Leverage of each candidate, and of each row, on some directions."""
         if len(values) == 1:
             each = np.square(self.z @ directions[:, 0]) / values[0]
         else:
             each = np.square(self.z @ (directions / np.sqrt(values))).sum(axis=1)
         if len(self.offsets) == len(each) + 1:
-            return each
+            return each, each
         total = np.maximum if self.largest else np.add
-        return total.reduceat(each, self.offsets[:-1])
+        return total.reduceat(each, self.offsets[:-1]), each
 
 
 def _by_removal(rows: _Rows, n: int, k: int, progress: Progress) -> tuple[Indices, Vector, tuple[str, ...]]:
@@ -235,12 +236,16 @@ def _by_removal(rows: _Rows, n: int, k: int, progress: Progress) -> tuple[Indice
             if len(values) == 0:  # nothing but zeros
                 index[t:] = np.flatnonzero(open_)[: n - t]
                 break
-            each = np.where(open_, rows.scores(values, directions), -1.0)
+            own, by_row = rows.scores(values, directions)
+            each = np.where(open_, own, -1.0)
             best = float(each.max())
             pick = int(np.argmax(each >= best * (1.0 - TIE)))
             index[t], score[t] = pick, max(best, 0.0)
             open_[pick] = False
-            left.remove(rows.z[rows.offsets[pick] : rows.offsets[pick + 1]])
+            row = int(rows.offsets[pick]) + int(
+                np.argmax(by_row[rows.offsets[pick] : rows.offsets[pick + 1]])
+            )
+            left.remove(rows.z[row : row + 1])
             progress("select", t + 1, n)
     if not anew:
         return index, score, ()
@@ -259,7 +264,7 @@ def _at_once(
 ) -> tuple[Indices, Vector, tuple[str, ...]]:
     """The n largest scores, or n drawn in proportion to them."""
     values, directions = Remaining(rows.triangle).leading(k)
-    each = rows.scores(values, directions) if len(values) else np.zeros(len(rows.offsets) - 1)
+    each = rows.scores(values, directions)[0] if len(values) else np.zeros(len(rows.offsets) - 1)
     top = float(each.max())
     if rng is None or top == 0.0:
         order = np.lexsort((np.arange(len(each)), -np.round(each / (top or 1.0), 10)))[:n]

@@ -7,7 +7,8 @@ smoothness-scaled coordinates; noise weights play no part. What is chosen depend
   (:mod:`aliquot.information.volume`): no coefficient of any environment in terms of the r pivots exceeds the
   tolerance. Structures are ranked by how many pivots they hold, equals by the information they add.
 - **More.** Rectangular MaxVol goes on with the environment of the longest coefficients,
-  :math:`\arg\max_i c_i (\sum_{j \in S} c_j^\top c_j)^{-1} c_i^\top`, until exactly n structures hold a pivot.
+  :math:`\arg\max_i c_i (\sum_{j \in S} c_j^\top c_j)^{-1} c_i^\top`, until exactly n structures hold a pivot. With a
+  structure, all of its environments enter the sum: all will be labelled.
 - **Fewer, of one environment each.** n rows span no square block. The volume is then that of the box they span
   (:mod:`aliquot.information.exchanges`): greedy, then exchanges until none enlarges it by more than the tolerance.
 
@@ -33,13 +34,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import SelectionError
-from aliquot.information import Blocks, Energy, Entropy, Posterior, default_precision, gather
+from aliquot.information import Blocks, Energy, Entropy, Posterior, WeightedSum, default_precision, gather
 from aliquot.information.exchanges import exchange
 from aliquot.information.volume import TOLERANCE, Volume, independent, maxvol, row_space
 from aliquot.progress import Progress, silent
@@ -64,6 +65,7 @@ _REFERENCES = (
     "Y. Lysogorskiy et al., Phys. Rev. Mater. 7, 043801 (2023), doi:10.1103/PhysRevMaterials.7.043801",
 )
 
+_NOTHING = 1e-9  # a prior beside a block of unit vectors
 _RESOLUTION = {"float64": 1e-11, "float32": 1e-6}  # what rounding of the rows themselves leaves
 
 
@@ -226,11 +228,9 @@ class _Search:
         count = self._held(volume.pivots)
         said = [self._rank_words(volume.rank), self._pivot_words(volume, count)]
         if (held := int(np.count_nonzero(count))) < n:
-            more = self._further(volume, n, count)
-            count += self._held(more)
+            count[self._further(volume, n, count)] = 1
             said.append(
-                f"{held} candidates hold pivots of the square block: rectangular MaxVol went on with"
-                f" {len(more)} more environments, to {n} candidates"
+                f"{held} candidates hold pivots of the square block: rectangular MaxVol went on to {n} candidates"
             )
         return count, tuple(said)
 
@@ -271,24 +271,27 @@ class _Search:
         return self._held(picks), (self._rank_words(rank), said)
 
     def _further(self, volume: Volume, n: int, count: Indices) -> Indices:
-        """Rectangular MaxVol: more environments, until ``n`` candidates hold one."""
-        if volume.rank == 0:  # nothing but zeros: by hash
-            return self.n_known + np.sort(np.unique(self.pool.owner, return_index=True)[1])[:n]
-        table = self._singles(_Joined(self.rows.known, self.pool, volume.inverse))
-        energy = Energy(Posterior(np.ones(volume.rank)))
-        others = np.setdiff1d(np.arange(self.n_known), volume.pivots)
-        if len(others):
-            energy.absorb(gather(table, others))
-        allowed = np.arange(self.n) >= self.n_known
-        allowed[volume.pivots] = False
-        has = count > 0
-        chosen = list[int]()
-        while (lacking := n - int(has.sum())) > 0:
-            some = greedy(energy, table, lacking, allowed=allowed, progress=self.progress).index
-            allowed[some] = False
-            chosen.extend(some.tolist())
-            has[self.pool.owner[some - self.n_known]] = True
-        return np.array(chosen, np.int64)
+        """Rectangular MaxVol: candidates that bring further environments, until ``n`` hold one."""
+        start = np.flatnonzero(
+            np.diff(self.pool.owner, prepend=-1)
+        )  # environments of a candidate are neighbours
+        owner = self.pool.owner[start]
+        has = count[owner] > 0
+        lacking = n - int(has.sum())
+        if volume.rank == 0:  # nothing but zeros
+            return owner[~has][:lacking]
+        coefficients = _Joined(self.rows.known[:0], self.pool, volume.inverse)
+        table = Features.from_array(
+            cast(Any, coefficients),
+            kind="force",  # rows of which the score below takes the largest
+            offsets=np.concatenate((start, [len(self.pool)])),
+            ids=self.table.ids[owner],
+        )
+        longest = WeightedSum(Posterior(np.full(volume.rank, _NOTHING)), (("force-max", 1.0),))
+        longest.posterior.absorb(self.rows.known @ volume.inverse)
+        for i in np.flatnonzero(has):
+            longest.absorb(gather(table, slice(int(i), int(i) + 1)))
+        return owner[greedy(longest, table, lacking, allowed=~has, progress=self.progress).index]
 
     def _singles(self, rows: Any) -> Features:
         """Environments as candidates of one row each."""
