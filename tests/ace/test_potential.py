@@ -21,6 +21,7 @@ from aliquot.ace.radial import ChebExpCos
 from aliquot.ace.repulsion import Repulsion
 from aliquot.errors import InputError
 from aliquot.structures import Frames
+from aliquot.structures.neighbours import neighbours
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
@@ -449,3 +450,20 @@ def test_damaged_files_are_refused(tmp_path):
     assert all("damaged.ace" in message for message in refused)
     with pytest.raises(InputError, match=r"nowhere\.ace"):
         AcePotential.load(tmp_path / "nowhere.ace")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_values_come_with_the_forces(threads):
+    basis = AceBasis(elements=(11, 17), cutoff=4.6, degree=(5, 5, 4))
+    rng = np.random.default_rng(5)
+    coefficients = rng.normal(size=(2, len(basis.functions))) / basis.prior
+    coefficients[:, ::3] = 0.0
+    potential = AcePotential(basis, coefficients, np.zeros(2))
+    atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True) * (4, 4, 4)
+    atoms.rattle(0.1, seed=2)
+    frames = Frames.from_atoms([atoms])
+    pairs = neighbours(atoms.positions, atoms.cell[:], atoms.pbc, potential.range)
+    values = np.full((len(atoms), len(potential.pruned.basis.functions)), np.nan)
+    with_values = potential.evaluate(atoms.numbers, pairs, threads=threads, values=values)
+    np.testing.assert_array_equal(with_values.forces, potential(frames, threads=threads).forces)
+    np.testing.assert_array_equal(values, AceEvaluator(potential.pruned.basis).site_values(frames, 0))

@@ -14,6 +14,7 @@ import numpy as np
 from aliquot.ace.environment import densities, look_around
 from aliquot.ace.jit import jit
 from aliquot.ace.simd import LANES, axpy, load, load4, multiply, multiply_add, splat, store
+from aliquot.ace.values_kernel import products
 from aliquot.ace.workspace import new_workspace
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from aliquot.ace.program import Program, Radials
     from aliquot.ace.workspace import Workspace
 
-__all__ = ["forces"]
+__all__ = ["forces", "forces_and_values"]
 
 
 @jit
@@ -149,6 +150,48 @@ def forces(
     virial : (3, 3) array
         −Σ r ⊗ dE/dr, added to.
     """
+    forces_and_values(
+        first,
+        index,
+        vectors,
+        species,
+        radials,
+        program,
+        contraction,
+        start_atom,
+        stop_atom,
+        energies,
+        out,
+        virial,
+        np.empty((0, 0)),
+    )
+
+
+@jit
+def forces_and_values(
+    first: NDArray[np.int64],
+    index: NDArray[np.int64],
+    vectors: NDArray[np.float64],
+    species: NDArray[np.int64],
+    radials: Radials,
+    program: Program,
+    contraction: Contraction,
+    start_atom: int,
+    stop_atom: int,
+    energies: NDArray[np.float64],
+    out: NDArray[np.float64],
+    virial: NDArray[np.float64],
+    values: NDArray[np.float64],
+) -> None:
+    """:func:`forces`, and on the way the functions of the atoms, for a fraction of what they cost alone.
+
+    Parameters
+    ----------
+    values : (n_atoms, n_functions) array
+        Overwritten for the named atoms; an array of no rows asks for none.
+    """
+    wanted = values.shape[0] > 0
+    site = np.empty((values.shape[1], LANES))
     work = new_workspace(first, radials, program, True)
     most = work.x.shape[0]
     density, slope = np.zeros((program.n_density, LANES)), np.empty((program.n_density, LANES))
@@ -170,6 +213,11 @@ def forces(
                 densities(
                     members[lane], first, index, vectors, species, radials, program, work, lane, density
                 )
+            if wanted:
+                products(program, density, site)
+                for k in range(site.shape[0]):
+                    for lane in range(filled):
+                        values[members[lane], k] = site[k, lane]
             _adjoint(z, contraction, density, slope, energy)
             for lane in range(filled):
                 i = members[lane]

@@ -151,9 +151,16 @@ class AcePotential:
         return self.evaluate(frames.numbers[atoms], pairs, threads=threads)
 
     def evaluate(
-        self, numbers: NDArray[np.integer[Any]], pairs: Neighbours, *, threads: int | None = None
+        self,
+        numbers: NDArray[np.integer[Any]],
+        pairs: Neighbours,
+        *,
+        threads: int | None = None,
+        values: Array | None = None,
     ) -> Evaluation:
         """Evaluate a structure whose neighbours (within :attr:`range`) are known.
+
+        ``values``, (n_atoms, functions of :attr:`pruned`), receives the functions of every atom on the way.
 
         Raises
         ------
@@ -167,10 +174,14 @@ class AcePotential:
         workers = max(1, min(threads or _cores(), n // ATOMS_PER_THREAD))
         edges = np.linspace(0, n, workers + 1).astype(int)
         if workers == 1:
-            parts = [self._span(species, pairs, 0, n)]
+            parts = [self._span(species, pairs, 0, n, values)]
         else:
             with ThreadPoolExecutor(workers) as pool:
-                parts = list(pool.map(lambda span: self._span(species, pairs, *span), pairwise(edges)))
+                parts = list(
+                    pool.map(
+                        lambda span: self._span(species, pairs, span[0], span[1], values), pairwise(edges)
+                    )
+                )
         energies, forces, virial = (np.sum(arrays, axis=0) for arrays in zip(*parts, strict=True))
         energies += self.reference[species]
         if self.repulsion is not None:
@@ -183,14 +194,14 @@ class AcePotential:
         return Evaluation(energies, forces, virial)
 
     def _span(
-        self, species: NDArray[np.int64], pairs: Neighbours, start: int, stop: int
+        self, species: NDArray[np.int64], pairs: Neighbours, start: int, stop: int, values: Array | None
     ) -> tuple[Array, Array, Array]:
         """Site energies of some atoms, and their contribution to forces and virial."""
         energies, out, virial = np.zeros(len(species)), np.zeros((len(species), 3)), np.zeros((3, 3))
         if self._compiled is not None and stop > start:
-            from aliquot.ace.forces_kernel import forces
+            from aliquot.ace.forces_kernel import forces_and_values
 
-            forces(
+            forces_and_values(
                 pairs.first,
                 pairs.index,
                 pairs.vectors,
@@ -201,6 +212,7 @@ class AcePotential:
                 energies,
                 out,
                 virial,
+                np.empty((0, 0)) if values is None else values,
             )
         return energies, out, virial
 
