@@ -34,12 +34,16 @@ from aliquot.fitting.robust import Huber
 from aliquot.fitting.splits import TEST, TRAIN, VALIDATION
 from aliquot.progress import Progress
 from aliquot.solvers import LeastSquares, Path, Ridge, choose
+from aliquot.structures.distances import distances
 from aliquot.structures.frames import Frames
 
 __all__ = ["Job"]
 
 Array = NDArray[np.float64]
 Names = NDArray[np.str_]
+
+#: The repulsion ends at this share of the shortest distance of the training structures.
+BELOW: Final = 0.9
 
 #: Rounds of reweighting of a robust fit.
 ROUNDS: Final = 3
@@ -123,8 +127,16 @@ class Job:
 
     @cached_property
     def repulsion(self) -> Repulsion | None:
-        """Beneath the fitted functions."""
-        return Repulsion.zbl(self.basis.elements, self.basis.r0) if self.recipe.repulsion else None
+        """Between atoms closer than any two of the training structures, where nothing else holds them off."""
+        if not self.recipe.repulsion:
+            return None
+        elements = self.basis.elements
+        seen = distances(self.frames[self.part == TRAIN])
+        place = [elements.index(z) for z in seen.elements]
+        shortest = np.full((len(elements), len(elements)), np.inf)
+        shortest[np.ix_(place, place)] = seen.shortest.min(axis=0)
+        ends = np.where(np.isfinite(shortest), BELOW * shortest, 0.0).clip(0.75 * self.basis.r0, 2.0 * self.basis.r0)
+        return Repulsion.zbl(elements, ends / 0.75)
 
     @cached_property
     def baseline(self) -> Baseline:

@@ -30,7 +30,7 @@ class Recipe:
     reference : dict of int to float, optional
         Energy of a free atom (eV) by atomic number; from the training structures by default.
     repulsion : bool
-        Whether the universal repulsion acts between close atoms, beneath the fitted functions.
+        Whether the universal repulsion acts between atoms that are closer than any two in the training structures.
     offsets : collection of str
         Groups whose energies are known up to a constant per atom, as those of another functional.
     force_cap : float, optional
