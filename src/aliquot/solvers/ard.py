@@ -46,6 +46,7 @@ from aliquot.solvers.judge import Judge, Model
 from aliquot.solvers.path import Path, Step
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.protocol import Method
+from aliquot.solvers.threads import one_thread_if_small
 from aliquot.solvers.triangle import Triangle
 
 __all__ = ["ARD", "CATALOGUE"]
@@ -115,6 +116,10 @@ class ARD:
         start = perf_counter()
         problem = LeastSquares.of(problem)
         judge = Judge(problem, validation)
+        with one_thread_if_small(problem.n_columns):
+            return self._solve(problem, judge, progress, start)
+
+    def _solve(self, problem: LeastSquares, judge: Judge, progress: Progress, start: float) -> Path:
         machine = _Relevance(problem)
         settled, sweeps = _climb(machine, self, progress)
         models, steps = [machine.model()], []

@@ -41,6 +41,7 @@ from aliquot.solvers.path import Path, Point, Step
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.protocol import Method
 from aliquot.solvers.rounding import exact_gaps, refined
+from aliquot.solvers.threads import one_thread
 from aliquot.solvers.triangle import Triangle
 
 __all__ = ["ASP", "CATALOGUE"]
@@ -136,6 +137,13 @@ class ASP:
             raise InputError("groups are completed when supports are fitted again; debias cannot be 'none'")
         if start is not None and (start.method != "asp" or not start.state):
             raise InputError("only a path that this solver found on this problem can be continued")
+        with one_thread():
+            pursuit = self._pursue(problem, judge, start, progress)
+        return replace(pursuit.path(asdict(self)), seconds=perf_counter() - begin)
+
+    def _pursue(
+        self, problem: LeastSquares, judge: Judge, start: Path | None, progress: Progress
+    ) -> _Pursuit:
         reluctance = np.ones(problem.n_columns)
         if start is not None:
             reluctance = np.array(start.state["reluctance"])
@@ -147,7 +155,7 @@ class ASP:
         if start is not None:
             pursuit.resume(start)
         pursuit.walk(progress)
-        return replace(pursuit.path(asdict(self)), seconds=perf_counter() - begin)
+        return pursuit
 
 
 def _reluctance(problem: LeastSquares, support: list[int]) -> Array:

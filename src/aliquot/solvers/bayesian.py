@@ -45,6 +45,7 @@ from aliquot.solvers.judge import Judge, Model
 from aliquot.solvers.path import Path
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.protocol import Method
+from aliquot.solvers.threads import one_thread_if_small
 from aliquot.solvers.triangle import Triangle
 
 __all__ = ["CATALOGUE", "EvidenceRidge"]
@@ -104,7 +105,8 @@ class EvidenceRidge:
         start = perf_counter()
         problem = LeastSquares.of(problem)
         judge = Judge(problem, validation)
-        solved = _shared(problem) if self.noise == "shared" else _separate(problem, self, progress)
+        with one_thread_if_small(problem.n_columns):
+            solved = _shared(problem) if self.noise == "shared" else _separate(problem, self, progress)
         theta, log_evidence, findings, notes = solved
         model = Model(
             theta, np.arange(problem.n_columns), penalty=findings["penalty"], log_evidence=log_evidence

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from aliquot.errors import InputError
 from aliquot.solvers.problem import LeastSquares
+from aliquot.solvers.threads import one_thread_if_small
 from aliquot.solvers.triangle import Triangle
 
 __all__ = ["Evidence", "best_of_spectrum", "best_prior", "prior_of"]
@@ -92,13 +93,15 @@ def best_prior(triangle: Triangle) -> Evidence:
     (0.1, 2, True)
     """
     factor, m = triangle.factor, triangle.n_rows
-    u, s, _ = np.linalg.svd(factor[:-1, :-1])
+    with one_thread_if_small(triangle.n_columns):
+        u, s, _ = np.linalg.svd(factor[:-1, :-1])
     return best_of_spectrum(np.square(s), np.square(u.T @ factor[:-1, -1]), float(factor[-1, -1] ** 2), m)
 
 
 def prior_of(problem: LeastSquares) -> Evidence:
     """The λ of the largest evidence in the scaled coordinates of a problem, one noise for all rows."""
-    u, s, _ = np.linalg.svd(problem.X)
+    with one_thread_if_small(problem.n_columns):
+        u, s, _ = np.linalg.svd(problem.X)
     return best_of_spectrum(np.square(s), np.square(u.T @ problem.b), problem.rest, problem.n_rows)
 
 

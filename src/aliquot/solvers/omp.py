@@ -39,6 +39,7 @@ from aliquot.solvers.judge import Judge, Model
 from aliquot.solvers.path import Path, Point, Step
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.protocol import Method
+from aliquot.solvers.threads import one_thread
 from aliquot.solvers.triangle import Triangle
 from aliquot.solvers.updated_qr import UpdatedQR, triangular_product
 
@@ -108,19 +109,8 @@ class OMP:
         d = problem.n_columns
         most = min(d, self.max_size or d, d if penalty else problem.n_rows)
         pursuit = _Pursuit(problem, most, penalty)
-        points: list[Point] = []
-        waiting: list[Model] = []
-        while pursuit.advance():
-            waiting.append(pursuit.model())
-            if len(waiting) == _BATCH:
-                points += judge.points(waiting)
-                waiting = []
-                progress("omp", pursuit.qr.size, most)
-                if overdue(points, self.stop, self.patience):
-                    pursuit.stopped = f"{self.stop} has not improved for {self.patience} points"
-                    break
-        points += judge.points(waiting)
-        progress("omp", pursuit.qr.size, pursuit.qr.size)
+        with one_thread():
+            points = self._walk(pursuit, judge, progress)
         return Path(
             "omp",
             asdict(self),
@@ -133,6 +123,23 @@ class OMP:
             perf_counter() - start,
             {"penalty": penalty},
         )
+
+    def _walk(self, pursuit: _Pursuit, judge: Judge, progress: Progress) -> list[Point]:
+        """Points until the path ends."""
+        points: list[Point] = []
+        waiting: list[Model] = []
+        while pursuit.advance():
+            waiting.append(pursuit.model())
+            if len(waiting) == _BATCH:
+                points += judge.points(waiting)
+                waiting = []
+                progress("omp", pursuit.qr.size, pursuit.most)
+                if overdue(points, self.stop, self.patience):
+                    pursuit.stopped = f"{self.stop} has not improved for {self.patience} points"
+                    break
+        points += judge.points(waiting)
+        progress("omp", pursuit.qr.size, pursuit.qr.size)
+        return points
 
 
 class _Pursuit:

@@ -24,6 +24,7 @@ from aliquot.solvers.judge import Judge, Model
 from aliquot.solvers.path import Path
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.protocol import Method
+from aliquot.solvers.threads import one_thread_if_small
 from aliquot.solvers.triangle import Triangle
 
 __all__ = ["CATALOGUE", "Ridge"]
@@ -71,7 +72,8 @@ class Ridge:
         start = perf_counter()
         problem = LeastSquares.of(problem)
         judge = Judge(problem, validation)
-        u, s, vt = np.linalg.svd(problem.X)
+        with one_thread_if_small(problem.n_columns):
+            u, s, vt = np.linalg.svd(problem.X)
         rotated = u.T @ problem.b
         unit = 1.0 if self.absolute else float(s.max(initial=0.0)) ** 2 or 1.0
         every = np.arange(problem.n_columns)

@@ -24,6 +24,7 @@ from aliquot.solvers.judge import Judge, Model
 from aliquot.solvers.path import Path
 from aliquot.solvers.problem import LeastSquares
 from aliquot.solvers.protocol import Method
+from aliquot.solvers.threads import one_thread_if_small
 from aliquot.solvers.triangle import Triangle
 
 __all__ = ["CATALOGUE", "TSVD"]
@@ -73,7 +74,8 @@ class TSVD:
         judge = Judge(problem, validation)
         if self.tolerance is None and validation is None:
             raise InputError("tsvd needs validation rows, which choose its cut; or give a tolerance")
-        u, s, vt = np.linalg.svd(problem.X)
+        with one_thread_if_small(problem.n_columns):
+            u, s, vt = np.linalg.svd(problem.X)
         rotated = u.T @ problem.b
         every = np.arange(problem.n_columns)
         if self.tolerance is None:
