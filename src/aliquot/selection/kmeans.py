@@ -144,7 +144,7 @@ class KMeans:
         origin = x.mean(axis=0)
         x -= origin
         start = rng.permutation(len(x))[: max(_SEEDS, 10 * k)]
-        with threadpool_limits(1, user_api="blas"):  # products so small that threads would wait for one another
+        with threadpool_limits(1, user_api="blas"):  # in small products threads wait for one another
             centres = _seeds(x[start], cap[some][start], k, rng)
         centres, rounds = lloyd(x, centres, cap[some], iterations=self.iterations, progress=progress)
         if rounds == self.iterations:
