@@ -8,9 +8,9 @@ T the targets and H the posterior covariance now, labelling the candidate remove
 The K of all candidates are small and stay. When a candidate with rows :math:`A_p` is absorbed,
 
 .. math:: H \leftarrow H - V V^\top, \qquad K \leftarrow K - (A V) (A V)^\top, \qquad
-   V = H A_p^\top L^{-\top}, \quad L L^\top = I + K_p ,
+   V = H A_p^\top L^{-\top}, \quad L L^\top = I + K_p , \qquad G \leftarrow G - (A V) (T V)^\top ,
 
-so that one matrix product, of all rows with V and the new H Tᵀ, brings every gain up to date. Candidates of one row
+so that one matrix product, of all rows with V, brings every gain up to date. Candidates of one row
 need no G: with S = TᵀT, the scalar :math:`M = a H S H a^\top = \|G\|^2` follows from a V and a H S V.
 
 Candidates of equal numbers of rows (rounded up, with zeros) are done together. A block of more rows than features is
@@ -39,6 +39,7 @@ from aliquot.information.blocks import gather
 from aliquot.information.passes import ordered
 from aliquot.information.posterior import Posterior
 from aliquot.progress import Progress, silent
+from aliquot.solvers.unlocked import factor, solve_right
 from aliquot.table import TILE_ROWS, Features, room
 
 __all__ = ["Reduction"]
@@ -66,12 +67,15 @@ class _Stack:
     K : (n, r, r) array
     M : (n,) array
         ‖G‖².
+    G : (n, r, k) array
+        Only where r > 1.
     """
 
     members: NDArray[np.int64]
     A: Array
     K: Array
     M: Array
+    G: Array
 
     @property
     def r(self) -> int:
@@ -101,9 +105,9 @@ class Reduction:
 
     Notes
     -----
-    Beginning: O(rows d²). A pick of r rows: 2 d (r + k) flops a row of the pool and O(r³ + r² k) a candidate;
-    4 d r flops a candidate of one row. Memory: all rows in float64 (in a temporary file where they are many), and r²
-    doubles a candidate.
+    Beginning: O(rows d²). A pick of r rows: 2 r (d + k) flops a row of the pool, and r³ (1 + 1/3) + r² k a candidate;
+    4 d r flops a candidate of one row. Memory: all rows in float64 (in a temporary file where they are many), and
+    r (r + k) doubles a candidate.
 
     Examples
     --------
@@ -118,7 +122,7 @@ class Reduction:
     ) -> None:
         self._targets = posterior.whiten(np.asarray(targets, np.float64))
         self._picked: list[Array] = []
-        self._stacks = _stacks(posterior, table, progress)
+        self._stacks = _stacks(posterior, table, len(self._targets), progress)
         self.gains, self.slopes = np.zeros(len(table)), np.zeros(len(table))
         self._begin()
 
@@ -137,7 +141,11 @@ class Reduction:
             A = stack.A[rows].reshape(-1, stack.r, stack.A.shape[1])
             G = A @ self._targets.T
             K = stack.K[some] = A @ A.transpose(0, 2, 1)
-            self._finish(stack, some, G)
+            if stack.r == 1:
+                stack.M[some] = np.einsum("nrt,nrt->n", G, G)
+            else:
+                stack.G[some] = G
+            self._finish(stack, some)
             return float(np.einsum("nii->ni", K).max())
 
         self._largest = max(self._each(one), default=0.0)
@@ -180,10 +188,9 @@ class Reduction:
         self._begin()
 
     def _update(self, V: Array, HSV: Array, VSV: Array) -> None:
-        """Bring K, M and gains of all candidates to now, V being what the covariance has just lost."""
+        """Bring K, G, M and gains of all candidates to now, V being what the covariance has just lost."""
         q = V.shape[1]
-        single = np.hstack([V, HSV])
-        several = np.hstack([V, self._covariance @ self._targets.T])
+        single, TV = np.hstack([V, HSV]), self._targets @ V
 
         def one(job: tuple[_Stack, slice, slice]) -> None:
             stack, some, rows = job
@@ -192,12 +199,12 @@ class Reduction:
                 W, X = WX[:, :q], WX[:, q:]
                 stack.K[some, 0, 0] -= np.einsum("nq,nq->n", W, W)
                 stack.M[some] += np.einsum("nq,nq->n", W, W @ VSV - 2.0 * X)
-                self._finish(stack, some, None)
             else:
-                WG = (stack.A[rows] @ several).reshape(-1, stack.r, several.shape[1])
-                lost = WG[:, :, :q]
+                flat = stack.A[rows] @ V
+                stack.G[some] -= (flat @ TV.T).reshape(-1, stack.r, len(TV))
+                lost = flat.reshape(-1, stack.r, q)
                 stack.K[some] -= lost @ lost.transpose(0, 2, 1)
-                self._finish(stack, some, WG[:, :, q:])
+            self._finish(stack, some)
 
         self._each(one)
 
@@ -207,20 +214,29 @@ class Reduction:
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             return list(pool.map(one, jobs))
 
-    def _finish(self, stack: _Stack, some: slice, G: Array | None) -> None:
+    def _finish(self, stack: _Stack, some: slice) -> None:
         """Gains and slopes from K and G, or from K and M where there is one row."""
-        if G is not None:
-            stack.M[some] = np.einsum("nrt,nrt->n", G, G)
-        if G is None or stack.r == 1:
+        if stack.r == 1:
             gain = stack.M[some] / (1.0 + np.maximum(stack.K[some, 0, 0], 0.0))
         else:
-            gain = np.einsum("nrt,nrt->n", G, np.linalg.solve(stack.K[some] + np.eye(stack.r), G))
+            stack.M[some] = np.einsum("nrt,nrt->n", stack.G[some], stack.G[some])
+            gain = np.array([_removed(K, G) for K, G in zip(stack.K[some], stack.G[some], strict=True)])
         members = stack.members[some]
         self.gains[members] = np.maximum(gain, 0.0)
         self.slopes[members] = np.maximum(stack.M[some], 0.0)
 
 
-def _stacks(posterior: Posterior, table: Features, progress: Progress) -> list[_Stack]:
+def _removed(K: Array, G: Array) -> float:
+    """‖(I + K)^(-1/2) G‖²."""
+    upper = np.array(K.T, order="F")
+    upper[np.diag_indices_from(upper)] += 1.0
+    factor(upper)
+    root = np.array(G.T, order="F")
+    solve_right(upper, root)
+    return float(np.einsum("kr,kr->", root, root))
+
+
+def _stacks(posterior: Posterior, table: Features, k: int, progress: Progress) -> list[_Stack]:
     """The pool in whitened coordinates, sorted by numbers of rows."""
     d = table.n_features
     padded = np.array([_padded(min(int(m), d)) for m in np.diff(table.offsets)], np.int64)
@@ -228,7 +244,9 @@ def _stacks(posterior: Posterior, table: Features, progress: Progress) -> list[_
     for r in np.unique(padded).tolist():
         members = np.flatnonzero(padded == r)
         n = len(members)
-        stacks[r] = _Stack(members, room((n * r, d), np.float64), room((n, r, r), np.float64), np.zeros(n))
+        A, K = room((n * r, d), np.float64), room((n, r, r), np.float64)
+        G = room((n, r, k), np.float64) if r > 1 else np.empty((0, 1, k))
+        stacks[r] = _Stack(members, A, K, np.zeros(n), G)
     ends = dict.fromkeys(stacks, 0)
     posterior.factor()  # once, not by every thread
     tiles = [some for some, _ in table.tiles()]
