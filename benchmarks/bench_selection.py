@@ -1,15 +1,17 @@
 """Time greedy log-det and farthest-point selection against peers, and against the rate of a matrix product.
 
-Run ``python benchmarks/bench_selection.py [--large]``. Tables are synthetic, float32: *structured* ones have 40
+Run ``python benchmarks/bench_selection.py [--large | --atoms]``. Synthetic tables are float32: *structured* ones have 40
 clusters and a spectrum falling as k^-1.5, as descriptors do; *iid* ones are Gaussian noise, the worst case for a
-lazy engine, in which every candidate is as good as the next. ``floor`` is 2 N d n flops at the rate of a float64
+lazy engine, in which every candidate is as good as the next. *tungsten* ones are linear ACE features of atoms (Szlachta
+and others, 2014), every atom a candidate; left out where the data are missing. ``floor`` is 2 N d n flops at the rate of a float64
 matrix product measured just before each case; ``passes`` counts rows read over rows in the pool. Each peer runs
 once. Peers: FPS of scikit-matter (a float64 copy of the table, as it makes itself); greedy log-det with all
 candidates updated at every pick (pivoted Cholesky of the kernel, numpy), whose differences lose all digits, and
 whose picks go astray, once there are more picks than features. Those that are not installed, or that would take
 more than a few minutes, are left out.
 
-``--large`` adds 200,000 × 668 with 1,000 picks (3 GB of memory).
+``--large`` adds 200,000 × 668 with 1,000 picks (3 GB of memory), and as many picks from the 158,256 atoms of tungsten in
+668 features; ``--atoms`` is that last case alone. Beside other work, ``OMP_NUM_THREADS=1`` gives steadier ratios.
 
 ``--clusters`` runs other cases instead: ``kmedoids`` against its package called bare (distances by scikit-learn, random
 start), ``kmeans`` against scikit-learn (one start), ``direct``, and ``fps`` in each metric against Euclidean distances.
@@ -18,10 +20,14 @@ Turns of ours and of the peer alternate; the best of ``TURNS`` counts. ``loss`` 
 
 from __future__ import annotations
 
+import lzma
+import os
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -35,6 +41,7 @@ CASES = [("structured", 50_000, 211, 1000), ("structured", 20_000, 668, 300), ("
 LARGE = [("structured", 200_000, 668, 1000), ("iid", 200_000, 668, 1000)]
 CLUSTERED = [(10_000, 211, 100), (10_000, 211, 1000)]
 TURNS = 3
+DATA = Path(os.environ.get("ALIQUOT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 PEER_FLOPS = 3e11  # what a peer that works by matrix–vector products does in a few minutes
 
 
@@ -49,6 +56,21 @@ def table(kind: str, n: int, d: int) -> Features:
         for start in range(0, n, 4096):
             rows[start : start + 4096] = rows[start : start + 4096] @ rotation
     return Features.from_array(rows)
+
+
+def tungsten() -> Features | None:
+    """ACE features of all atoms, float32, or None where the data are not here."""
+    packed = DATA / "w_szlachta2014.xyz.xz"
+    if not packed.exists():
+        return None
+    from aliquot.features import featurize
+    from aliquot.structures import read
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tungsten.xyz"
+        path.write_bytes(lzma.decompress(packed.read_bytes()))
+        (atoms,) = featurize("ace:degree=16", read(path, on_error="skip"), pooling="none")
+    return Features.from_array(np.asarray(atoms.rows, np.float32), prior=atoms.prior)
 
 
 def gemm_rate(d: int) -> float:
@@ -100,9 +122,9 @@ def skmatter_fps(pool: Features, n: int) -> list[int]:
     return list(peer.selected_idx_)
 
 
-def run(kind: str, n_rows: int, d: int, n: int) -> None:
+def run(kind: str, pool: Features, n: int) -> None:
     """One block of the table."""
-    pool = table(kind, n_rows, d)
+    n_rows, d = pool.rows.shape
     flops = 2.0 * n_rows * d * n
     for name, make, peer_name, peer in (
         ("log-det", entropy_of, "naive greedy", naive_log_det),
@@ -194,8 +216,15 @@ def main() -> None:
         for n_rows, d, n in CLUSTERED:
             run_clusters(n_rows, d, n)
         return
-    for case in CASES + (LARGE if "--large" in sys.argv[1:] else []):
-        run(*case)
+    large, atoms = "--large" in sys.argv[1:], "--atoms" in sys.argv[1:]
+    for kind, n_rows, d, n in [] if atoms else CASES + (LARGE if large else []):
+        run(kind, table(kind, n_rows, d), n)
+    if large or atoms:
+        pool = tungsten()
+        if pool is None:
+            print(f"tungsten left out: {DATA} does not hold it")
+        else:
+            run("tungsten", pool, 1000)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ the best exact gain of the moment cannot be the next pick, and need not be looke
 
 .. math:: \arg\max_i g_i, \qquad g_i \ge (1 - 10^{-9}) \max_j g_j \ \text{being ties, settled by content hash.}
 
-The most promising candidates form the *front*: their rows stay in memory, float64, and their bounds are
-brought up to date first, as far as they reach the best gain. A gain that decides is always computed from
-scratch. Only when a bound outside the front reaches the best gain are more candidates read: the most
-promising first, four times as many each time, in tiles and in the order in which they are stored. For
-candidates of one row, bringing N bounds over k picks up to date is one matrix product of 2 N d k flops, or a
-triangular solve of N d² where that is less. Blocks of several rows have no front: they are evaluated from
-scratch when they are looked at.
+The most promising candidates form the *front*: their rows stay in memory, and their bounds are brought up to date
+first, as far as they reach the best gain. A gain that decides is always computed from scratch. Only when a bound
+outside the front reaches the best gain are more candidates read: the most promising first, four times as many each
+time, in the order in which they are stored. For candidates of one row, bringing N bounds over k picks up to date takes
+2 N d k flops, or a triangular solve of N d² where that is less. Blocks of several rows have no front: they are
+evaluated from scratch when they are looked at.
+
+All work is cut into parts before it is shared among threads, or the workers of an executor
+(:mod:`aliquot.information.passes`), so that picks depend on neither. Gains that have fallen to the rounding of the first
+decide nothing: from there on the order is that of the hashes, and the trace says from where.
 
 Where gains are compared per cost, bounds and gains are divided by it wherever they are compared, and nowhere else.
 A ledger says who may still be chosen; whom it refuses leaves the run, and the next best is asked for.
