@@ -25,16 +25,18 @@ Vector = NDArray[np.float64]
 
 
 @numba.njit(cache=True)
-def leading(G: Matrix, k: int, start: Vector, most: int, tolerance: float) -> tuple[Vector, Matrix, int]:
-    """The largest eigenvalues, descending, their vectors as rows, and how many of the first k are as good as asked.
+def leading(
+    G: Matrix, k: int, start: Vector, first: int, most: int, tolerance: float
+) -> tuple[Vector, Matrix, int, int]:
+    """The k + 1 largest eigenvalues, descending; their vectors as rows; how many are good; products made with ``G``.
 
-    As many pairs as products with ``G`` were made, at most ``most``; those beyond the first k are approximate. A pair
-    is good where its residual is at most ``tolerance`` times the largest eigenvalue.
+    The first k are looked at after ``first`` products, and then ever more seldom, until all are good: until the
+    residual of each is at most ``tolerance`` times the largest eigenvalue. After ``most`` they are what they are.
     """
     Q = np.empty((most + 1, len(G)))
     T = np.zeros((most, most))
     Q[0] = start / math.sqrt(np.dot(start, start))
-    check = max(8, k + 2)
+    check = max(first, k + 2)
     for m in range(most):
         w = np.dot(G, Q[m])
         T[m, m] = np.dot(w, Q[m])
@@ -46,13 +48,14 @@ def leading(G: Matrix, k: int, start: Vector, most: int, tolerance: float) -> tu
         rest = math.sqrt(np.dot(w, w))
         ended = rest <= 1e-14 * abs(T[0, 0]) or m + 1 == most
         if m + 1 == check or ended:
-            check += check // 2
+            check += max(4, check // 4)
             values, mixing = np.linalg.eigh(T[: m + 1, : m + 1])
             good = 0
             while good < min(k, m + 1) and rest * abs(mixing[m, m - good]) <= tolerance * values[m]:
                 good += 1
             if ended or good == k:
-                return values[::-1].copy(), np.dot(np.ascontiguousarray(mixing[:, ::-1].T), basis), good
+                some = np.ascontiguousarray(mixing[:, ::-1].T[: k + 1])
+                return values[::-1][: k + 1].copy(), np.dot(some, basis), good, m + 1
         T[m, m + 1] = T[m + 1, m] = rest
         Q[m + 1] = w / rest
-    return np.zeros(0), Q[:0], 0
+    return np.zeros(0), Q[:0], 0, most

@@ -51,6 +51,7 @@ class Remaining:
         self._gram: Matrix = triangle.T @ triangle
         self._since = self._trace = float(np.trace(self._gram))
         self._floor = np.square(_ROUNDING) * self._trace
+        self._steps = 8  # of the last iterations: the next ones will need about as many
         self._start = np.random.default_rng(0).standard_normal(
             triangle.shape[1]
         )  # of the iterations: the same always
@@ -70,14 +71,16 @@ class Remaining:
             from aliquot.information.lanczos import leading  # numba: imported when needed
 
             start = np.asarray(self._start - (self._start @ self._taken.T) @ self._taken, np.float64)
-            values, vectors, good = leading(self._gram, k, start, _STEPS, _CONVERGED)
+            values, vectors, good, self._steps = leading(
+                self._gram, k, start, 3 * self._steps // 4, _STEPS, _CONVERGED
+            )
             if good == k:
                 return values[:k], vectors[:k].T
             import scipy.sparse.linalg as sparse
 
             matrix: Any = self._gram
             try:
-                values, vectors = sparse.eigsh(matrix, k, v0=vectors[: k + 1].sum(axis=0) + 1e-3 * start)
+                values, vectors = sparse.eigsh(matrix, k, v0=vectors.sum(axis=0) + 1e-3 * start)
                 return values[::-1], vectors[:, ::-1]
             except sparse.ArpackError:
                 pass  # slow to tell equal eigenvalues apart; LAPACK does
