@@ -104,3 +104,22 @@ def test_nonsense_is_refused():
         FPS(metric="mahalanobis", ridge=0.0)
     with pytest.raises(InputError, match="metric"):
         Metric("taxicab")
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("kmedoids", {}), ("kmeans", {}), ("direct", {}), ("stratified", {})]
+    + [("fps", {"metric": metric}) for metric in OTHERS],
+)
+def test_the_same_from_a_store_of_shards(method, more, tmp_path):
+    from aliquot.features.opening import open_store
+    from aliquot.features.writing import StoreWriter
+
+    rng = np.random.default_rng(5)
+    pool = Features.from_array(rng.normal(size=(600, 5)) * np.geomspace(1, 30, 5))
+    with StoreWriter(tmp_path / "store", shard_rows=70) as writer:
+        writer.append(pool)
+        writer.finish()
+    stored = open_store(tmp_path / "store")
+    one, other = (select(p, 20, method=method, **more) for p in (pool, stored))
+    assert one.index.tolist() == other.index.tolist()
