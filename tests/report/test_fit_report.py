@@ -16,6 +16,8 @@ from aliquot.ace.basis import AceBasis
 from aliquot.errors import InputError
 from aliquot.fitting import Fit, Recipe, Rung, compare, fit
 from aliquot.fitting.checks import Outlier
+from aliquot.fitting.contradictions import Contradiction
+from aliquot.fitting.learning import Lesson
 from aliquot.report.fit import write_fit_report
 from aliquot.report.judged import Judged
 from aliquot.report.model_errors import write_model_errors
@@ -151,6 +153,28 @@ def test_without_validation_and_test_it_says_so(frames, read, tmp_path):
     assert "they taught it" in (tmp_path / "fit.html").read_text("utf-8")
 
 
+def test_contradictions_and_what_more_data_would_bring(done, frames, read):
+    pairs = [Contradiction(i, i + 1, 0.01, 1.5, 0.25) for i in range(14)]
+    lessons = tuple(
+        Lesson(
+            n,
+            100 * n,
+            n,
+            {p: dict.fromkeys(("energy", "forces"), (0.5 / n, 0.6 / n)) for p in ("test", "train")},
+        )
+        for n in (5, 10, 20)
+    )
+    page = read(replace(done, contradictions=tuple(pairs), learning=lessons), frames)
+    first = table_of(page, "Pairs whose labels contradict")[1]
+    assert first == [frames.ids_name(0), frames.ids_name(1), "0.010", "1.50", "0.250"]
+    assert len(table_of(page, "More pairs")) == 3
+    taught = table_of(page, "Mean absolute errors by what taught")
+    assert taught[0][-2:] == ["test energy (meV/atom)", "test forces (meV/Å)"]
+    assert [row[0] for row in taught[1:]] == ["5", "10", "20"]
+    assert taught[-1][-1] == "25.0"
+    assert list(page.sections) == [*SECTIONS[:5], "learning", *SECTIONS[5:]]
+
+
 @pytest.mark.parametrize("solver", [Ridge(), EvidenceRidge()])
 def test_dense_solvers_have_no_size_to_show(frames, read, solver):
     dense = fit(frames, Recipe(basis=BASIS, solver=solver), parts=PARTS, threads=1)
@@ -216,6 +240,13 @@ def test_a_ladder_without_times_or_errors(done, frames, read):
     assert "Error against time" not in read(bare, frames).sections["size"]
     empty = replace(done, ladder=())
     assert "path as the solver saw it" in read(empty, frames).sections["size"]
+
+
+def test_a_model_without_functions_on_the_path(done, frames, read):
+    nothing = replace(done.path[0], support=np.zeros(0, np.int64), values=np.zeros(0))
+    path = replace(done.path, points=(nothing, *done.path.points[1:]))
+    assert "path as the solver saw it" in read(replace(done, path=path), frames).sections["size"]
+    assert "path as the solver saw it" in read(replace(done, path=path, chosen=0), frames).sections["size"]
 
 
 def test_energies_are_shown_above_free_atoms(done, frames):

@@ -149,7 +149,9 @@ def _powers(axis: Any) -> None:
 
 
 def _mark(ax: Axes, x: float, words: str) -> None:
-    """A dashed line at the chosen model."""
+    """A dashed line at the chosen model; one without functions has no place on a logarithmic axis."""
+    if x <= 0:
+        return
     ax.axvline(x, color=INK, lw=1.0, ls=(0, (4, 3)), zorder=1)
     left, right = np.log(ax.get_xlim())
     late = np.log(x) > 0.5 * (left + right)
@@ -243,6 +245,7 @@ def path_curve(fit: Fit) -> str:
     }
     curves = {part: y for part, y in curves.items() if np.isfinite(y).any()}
     order = np.argsort(place, kind="stable")
+    order = order[place[order] > 0]
 
     def draw() -> Figure:
         figure, ax = new_figure(3.4)
