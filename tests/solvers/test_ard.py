@@ -8,7 +8,7 @@ import scipy.stats
 from sklearn.linear_model import ARDRegression
 
 from aliquot.errors import InputError
-from aliquot.solvers import ARD, OMP, EvidenceRidge, LeastSquares
+from aliquot.solvers import ARD, OMP, EvidenceRidge, LeastSquares, SharedCost
 from aliquot.solvers.ard import _Relevance
 
 from .problems import ill_conditioned, triangle_of, well_conditioned
@@ -99,6 +99,25 @@ def test_the_path_goes_down_to_the_smallest_and_the_evidence_beats_ridge() -> No
         wrong = A[:40] @ point.coefficients(60) - y[:40]
         assert point.validation == pytest.approx(np.sqrt(np.mean(wrong**2)))
     assert len(ARD(smallest=0).solve(problem)) == 1
+
+
+def test_elimination_saves_costs_and_takes_groups_whole() -> None:
+    rng = np.random.default_rng(4)
+    A = rng.normal(size=(300, 24))
+    y = A @ np.linspace(1, 2, 24) + 0.5 * rng.normal(size=300)
+    cost = SharedCost([[j] for j in range(12)] + [[12]] * 12, [20.0] * 12 + [10.0])
+    triangle = triangle_of(A, y)
+    plain = ARD(smallest=12).solve(triangle)[0]
+    frugal = ARD(smallest=12).solve(LeastSquares.of(triangle, costs=cost))
+    assert plain.size == frugal[0].size == 12
+    assert frugal[0].cost == cost.total(frugal[0].support) < 0.5 * cost.total(plain.support)
+    of = np.arange(24) % 6
+    loud = triangle_of(A, A @ np.where(of >= 4, 3.0, 1.0) + 0.5 * rng.normal(size=300))
+    grouped = ARD(smallest=7).solve(LeastSquares.of(loud, groups=of))
+    assert grouped.sizes.tolist() == [8, 12, 16, 20, 24]
+    for point in grouped.points:
+        assert point.size == np.isin(of, of[point.support]).sum()
+    assert set(of[grouped[0].support].tolist()) == {4, 5}
 
 
 def test_elimination_at_equal_size_is_no_worse_than_pursuit_by_much() -> None:

@@ -14,7 +14,8 @@ little about it, :math:`\gamma_j` below a hundredth. When the evidence has settl
 again whether it would raise the evidence, and comes back if so.
 
 Then the path is walked backwards: the functions whose removal costs least evidence are removed, a few at a time, and
-the others learn again, down to the smallest size asked for. Points go from small to large.
+the others learn again, down to the smallest size asked for. Points go from small to large. Where the problem has a
+cost model, evidence is counted per cost of evaluation that a removal saves; groups go whole, by the sums of both.
 
 P is factored by Cholesky with unit diagonal, and by orthogonal transformations where rounding makes that fail.
 
@@ -285,10 +286,26 @@ def _eliminate(machine: _Relevance, models: list[Model], settings: ARD) -> list[
     """Models of fewer and fewer functions, largest first."""
     while machine.size > settings.smallest:
         count = min(max(1, int(settings.share * machine.size)), machine.size - settings.smallest)
-        machine.without(np.argsort(machine.losses(), kind="stable")[:count])
+        gone = _dispensable(machine, count)
+        if len(gone) > machine.size - max(1, settings.smallest):  # a group that is larger than what may go
+            break
+        machine.without(gone)
         machine.sweep(remove=False)
         models.append(machine.model())
     return models
+
+
+def _dispensable(machine: _Relevance, count: int) -> Index:
+    """Positions of at least ``count`` functions that cost least evidence (per cost of evaluation), in whole groups."""
+    problem, active = machine.problem, machine.active
+    loss = machine.losses()
+    saved = np.ones(len(active)) if problem.costs is None else problem.costs.marginal(active)[active]
+    if problem.groups is None:
+        return np.argsort(loss / saved, kind="stable")[:count]
+    _, group, sizes = np.unique(problem.groups[active], return_inverse=True, return_counts=True)
+    order = np.argsort(np.bincount(group, loss) / np.bincount(group, saved), kind="stable")
+    enough = int(np.searchsorted(np.cumsum(sizes[order]), count)) + 1
+    return np.flatnonzero(np.isin(group, order[:enough]))
 
 
 def _steps(models: list[Model]) -> tuple[Step, ...]:
@@ -309,5 +326,6 @@ CATALOGUE = {
         "about k³ flops a sweep, 50 to 200 sweeps",
         _REFERENCES,
         sparse=True,
+        heeds=("costs", "groups"),
     )
 }
