@@ -1,17 +1,17 @@
 """Time greedy log-det and farthest-point selection against peers, and against the rate of a matrix product.
 
-Run ``python benchmarks/bench_selection.py [--large | --atoms]``. Synthetic tables are float32: *structured* ones have 40
-clusters and a spectrum falling as k^-1.5, as descriptors do; *iid* ones are Gaussian noise, the worst case for a
-lazy engine, in which every candidate is as good as the next. *tungsten* ones are linear ACE features of atoms (Szlachta
-and others, 2014), every atom a candidate; left out where the data are missing. ``floor`` is 2 N d n flops at the rate of a float64
-matrix product measured just before each case; ``passes`` counts rows read over rows in the pool. Each peer runs
-once. Peers: FPS of scikit-matter (a float64 copy of the table, as it makes itself); greedy log-det with all
-candidates updated at every pick (pivoted Cholesky of the kernel, numpy), whose differences lose all digits, and
+Run ``python benchmarks/bench_selection.py [--large | --atoms]``. Synthetic tables are float32: *structured* ones have
+40 clusters and a spectrum falling as k^-1.5, as descriptors do; *iid* ones are Gaussian noise, the worst case for a
+lazy engine, in which every candidate is as good as the next. *tungsten* ones are linear ACE features of atoms
+(Szlachta and others, 2014), every atom a candidate; left out where the data are missing. ``floor`` is 2 N d n flops at
+the rate of a float64 matrix product measured just before each case; ``passes`` counts rows read over rows in the pool.
+Each peer runs once. Peers: FPS of scikit-matter (a float64 copy of the table, as it makes itself); greedy log-det with
+all candidates updated at every pick (pivoted Cholesky of the kernel, numpy), whose differences lose all digits, and
 whose picks go astray, once there are more picks than features. Those that are not installed, or that would take
 more than a few minutes, are left out.
 
-``--large`` adds 200,000 × 668 with 1,000 picks (3 GB of memory), and as many picks from the 158,256 atoms of tungsten in
-668 features; ``--atoms`` is that last case alone. Beside other work, ``OMP_NUM_THREADS=1`` gives steadier ratios.
+``--large`` adds 200,000 × 668 with 1,000 picks (3 GB of memory), and as many picks from the 158,256 atoms of tungsten
+in 668 features; ``--atoms`` is that last case alone. Beside other work, ``OMP_NUM_THREADS=1`` gives steadier ratios.
 
 ``--clusters`` runs other cases instead: ``kmedoids`` against its package called bare (distances by scikit-learn, random
 start), ``kmeans`` against scikit-learn (one start), ``direct``, and ``fps`` in each metric against Euclidean distances.

@@ -14,8 +14,8 @@ time, in the order in which they are stored. For candidates of one row, bringing
 evaluated from scratch when they are looked at.
 
 All work is cut into parts before it is shared among threads, or the workers of an executor
-(:mod:`aliquot.information.passes`), so that picks depend on neither. Gains that have fallen to the rounding of the first
-decide nothing: from there on the order is that of the hashes, and the trace says from where.
+(:mod:`aliquot.information.passes`), so that picks depend on neither. Gains that have fallen to the rounding of the
+first decide nothing: from there on the order is that of the hashes, and the trace says from where.
 
 Where gains are compared per cost, bounds and gains are divided by it wherever they are compared, and nowhere else.
 A ledger says who may still be chosen; whom it refuses leaves the run, and the next best is asked for.
