@@ -5,8 +5,11 @@ MacKay's updates on the compressed system,
 
 .. math:: P = X^\top X + \mathrm{diag}(\alpha), \quad \mu = P^{-1} X^\top b, \quad v = \mathrm{diag}\,P^{-1}, \quad
    \gamma_j = 1 - \alpha_j v_j, \quad
-   \sigma^2 = \frac{\|X\mu - b\|^2 + \rho^2}{m - \sum_j \gamma_j}, \quad
+   \sigma^2 = \frac{\|X\mu - b\|^2 + \rho^2 + \sum_j \alpha_j \mu_j^2}{m}, \quad
    \alpha_j \leftarrow \frac{\gamma_j \sigma^2}{\mu_j^2} .
+
+(This σ is the best for given α; MacKay's, with :math:`m - \sum_j \gamma_j` below, is the same where the evidence is
+stationary, and fails where functions outnumber rows.)
 
 A function with :math:`\mu_j^2 \le \sigma^2 v_j \gamma_j` makes the data most probable at :math:`\alpha_j = \infty`, all
 else equal (Faul and Tipping); the updates would send it there step by step. It is removed as soon as the data say
@@ -185,10 +188,9 @@ class _Relevance:
         squares = float(wrong @ wrong) + problem.rest
         m = problem.n_rows
         tiny = float(np.finfo(float).tiny)
-        self.variance = max(squares, tiny) / max(m - float(self.gamma.sum()), 1.0)
-        profile = max(squares + float(self.alpha @ self.mu**2), tiny) / m
+        self.variance = max(squares + float(self.alpha @ self.mu**2), tiny) / m
         volume -= float(np.sum(np.log(self.alpha)))
-        self.log_evidence = -0.5 * m * (1.0 + np.log(2.0 * np.pi * profile)) - 0.5 * volume
+        self.log_evidence = -0.5 * m * (1.0 + np.log(2.0 * np.pi * self.variance)) - 0.5 * volume
 
     def _inverse(self) -> tuple[Array, float]:
         """A matrix W with P⁻¹ = Wᵀ W, and log det P."""
