@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: Points of one sort beyond which they are drawn as pixels, and beyond which an even sample stands for them.
-RASTER: Final = 1500
-MOST: Final = 60_000
+RASTER: Final = 1200
+MOST: Final = 20_000
 
 #: Groups are told apart by colour (most of Okabe and Ito), by shape, and from the seventh on by being hollow.
 _MARKS: Final = (
@@ -121,10 +121,11 @@ def parity(judged: Judged, quantity: str) -> str:
         lower.axhline(0.0, color=INK, lw=0.8, zorder=1)
         many = max(len(c.which) for c in clouds) > RASTER
         small = float(np.clip((RASTER / sum(len(c.which) for c in clouds)) ** 0.25, 0.42, 1.0))
+        sizes = sorted((len(c.which) for c in clouds), reverse=True)
         for cloud in clouds:
             at = cloud.shown
             style = {**cloud.style, "ms": cloud.style["ms"] * small}
-            ends = {"ls": "none", "rasterized": many, "zorder": 2}
+            ends = {"ls": "none", "rasterized": many, "zorder": 2 + sizes.index(len(cloud.which))}
             upper.plot(x[at], x[at] + wrong[at] / 1000, **ends, **style)
             lower.plot(x[at], wrong[at], **ends, **style)
             upper.plot([], [], ls="none", label=cloud.label, **{**style, "ms": 4.6, "alpha": 1.0})
