@@ -101,12 +101,46 @@ class AceEvaluator:
 
     def site_values(self, frames: Frames, i: int) -> Array:
         """Values of frame ``i``, (n_atoms, n_functions)."""
+        return self.values_near(*self._surroundings(frames, i))
+
+    def values_near(self, species: NDArray[np.int64], pairs: Neighbours) -> Array:
+        """Values of a structure whose neighbours (within the longest cutoff) are known, (n_atoms, n_functions)."""
         from aliquot.ace.values_kernel import site_values
 
-        species, pairs = self._surroundings(frames, i)
         out = np.empty((len(species), len(self.basis.functions)))
         site_values(pairs.first, pairs.index, pairs.vectors, species, self.radials, self.program, out)
         return out
+
+    def pullback(self, frames: Frames, i: int, cotangent: Array) -> tuple[Array, Array]:
+        """Forces (n_atoms, 3) and virial (3, 3) of a function of the values of frame ``i``.
+
+        Parameters
+        ----------
+        cotangent : (n_atoms, n_functions) array
+            Derivative of the function by every value; eV make the result eV/Å and eV.
+        """
+        return self.pullback_near(*self._surroundings(frames, i), cotangent)
+
+    def pullback_near(
+        self, species: NDArray[np.int64], pairs: Neighbours, cotangent: Array
+    ) -> tuple[Array, Array]:
+        """:meth:`pullback` of a structure whose neighbours are known.
+
+        Raises
+        ------
+        InputError
+            If the cotangents are not one number for every function of every atom.
+        """
+        from aliquot.ace.pullback_kernel import pullback
+
+        shape = (len(species), len(self.basis.functions))
+        if cotangent.shape != shape:
+            raise InputError(f"cotangents have shape {cotangent.shape}; the values have shape {shape}")
+        forces, virial = np.zeros((len(species), 3)), np.zeros((3, 3))
+        given = np.ascontiguousarray(cotangent, np.float64)
+        where = (pairs.first, pairs.index, pairs.vectors, species, self.radials, self.program)
+        pullback(*where, given, forces, virial)
+        return forces, virial
 
     def rows(self, frames: Frames, i: int, *, threads: int = 1) -> Rows:
         """Energy, force and virial rows of frame ``i``; ``threads`` share its atoms (and need memory each).
