@@ -72,13 +72,16 @@ def test_guide_to_large_pools(tmp_path, monkeypatch):
         Path(name).write_bytes(lzma.decompress(packed.read_bytes()))
     page = (ROOT / "docs" / "guides" / "large-pools.md").read_text(encoding="utf-8")
     commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
-    assert len(commands) == 9
+    assert len(commands) == 10
     for command in commands:
         result = CliRunner().invoke(app, command.split())
         assert result.exit_code == 0, (command, result.output)
     assert len(read("selected.xyz", ":")) == len(read("both.xyz", ":")) == 20
     assert Path("store/manifest.json").stat().st_size
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    processes, block = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    Path("processes.py").write_text(f"{processes}        print(len(selection))\n", encoding="utf-8")
+    done = subprocess.run([sys.executable, "processes.py"], capture_output=True, text=True, check=False)
+    assert done.stdout == "20\n", done.stderr
     names: dict[str, object] = {}
     exec(block, names)
     selection = names["selection"]
