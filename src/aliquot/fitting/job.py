@@ -29,7 +29,7 @@ from aliquot.fitting.learning import CHUNKS, Lesson, chunks, shares
 from aliquot.fitting.posterior import Posterior, posterior_of
 from aliquot.fitting.recipe import Recipe
 from aliquot.fitting.record import Calibration, Rung
-from aliquot.fitting.references import reference_energies
+from aliquot.fitting.references import free_atoms, reference_energies
 from aliquot.fitting.robust import Huber
 from aliquot.fitting.splits import TEST, TRAIN, VALIDATION
 from aliquot.progress import Progress
@@ -121,8 +121,8 @@ class Job:
         if self.recipe.reference is not None:
             return dict(self.recipe.reference), "given"
         teach = self.frames[self.part == TRAIN]
-        alone = teach.elements and {int(z) for z in teach.numbers[teach.offsets[:-1][teach.sizes == 1]]}
-        isolated = alone == set(teach.elements)
+        alone = free_atoms(teach) & teach.energy.present
+        isolated = set(teach.numbers[teach.offsets[:-1][alone]].tolist()) == set(teach.elements)
         return reference_energies(teach), "isolated atoms" if isolated else "least squares"
 
     @cached_property
@@ -135,7 +135,9 @@ class Job:
         place = [elements.index(z) for z in seen.elements]
         shortest = np.full((len(elements), len(elements)), np.inf)
         shortest[np.ix_(place, place)] = seen.shortest.min(axis=0)
-        ends = np.where(np.isfinite(shortest), BELOW * shortest, 0.0).clip(0.75 * self.basis.r0, 2.0 * self.basis.r0)
+        ends = np.where(np.isfinite(shortest), BELOW * shortest, 0.0).clip(
+            0.75 * self.basis.r0, 2.0 * self.basis.r0
+        )
         return Repulsion.zbl(elements, ends / 0.75)
 
     @cached_property

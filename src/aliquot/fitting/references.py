@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
+from numpy.typing import NDArray
 
 from aliquot.errors import InputError
 from aliquot.structures.frames import Frames
+from aliquot.structures.neighbours import neighbours
 
-__all__ = ["reference_energies"]
+__all__ = ["free_atoms", "reference_energies"]
+
+#: A single atom with no other one, nor an image of itself, closer than this is free, Å; as in a survey of the data.
+ALONE: Final = 8.0
+
+
+def free_atoms(frames: Frames) -> NDArray[np.bool_]:
+    """Which frames are one atom and nothing near it, (n_frames,); crystals of one atom per cell are not.
+
+    Examples
+    --------
+    >>> from ase import Atoms
+    >>> from ase.build import bulk
+    >>> free_atoms(Frames.from_atoms([Atoms("Fe"), bulk("Fe"), Atoms("Fe", cell=[12.0] * 3, pbc=True)])).tolist()
+    [True, False, True]
+    """
+    out = frames.sizes == 1
+    for i in np.flatnonzero(out):
+        at = frames.positions[frames.offsets[i] : frames.offsets[i] + 1]
+        out[i] = len(neighbours(at, frames.cells[i], frames.pbc[i], ALONE).index) == 0
+    return out
 
 
 def reference_energies(frames: Frames) -> dict[int, float]:
     """Energy of one atom of each element, eV, by atomic number.
 
-    Labelled frames of a single atom are believed where every element has one (their mean, if several); otherwise
+    Labelled frames of a free atom are believed where every element has one (their mean, if several); otherwise
     energies are the least-squares solution of minimal norm of total energy = Σ number of atoms × energy.
 
     Raises
@@ -38,7 +62,7 @@ def reference_energies(frames: Frames) -> dict[int, float]:
         [np.add.reduceat(frames.numbers == z, starts, dtype=np.int64) for z in frames.elements], axis=1
     )
     counts = counts[labelled]
-    alone = counts.sum(axis=1) == 1
+    alone = free_atoms(frames)[labelled]
     if np.all(counts[alone].any(axis=0)):
         values = [float(energy[alone & (counts[:, k] == 1)].mean()) for k in range(counts.shape[1])]
     else:

@@ -1,7 +1,7 @@
 """Which structures teach, which decide, which judge? Training, validation and test, or folds of whole groups.
 
 Structures of equal content (the same atoms in the same places) always go together: a copy in the validation set would
-reward remembering. Structures of one atom always teach: they say nothing else than a reference energy.
+reward remembering. Free atoms always teach: they say nothing else than a reference energy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
+from aliquot.fitting.references import free_atoms
 from aliquot.structures.frames import Frames
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "folds_of_groups", "split_at_random", "split_by_column"]
@@ -98,7 +99,7 @@ def split_at_random(
             " sum below 1"
         )
     out = np.full(len(frames), TRAIN, f"U{len(VALIDATION)}") if parts is None else parts.astype("U10")
-    free = np.flatnonzero((out == TRAIN) & (frames.sizes > 1))
+    free = np.flatnonzero((out == TRAIN) & ~free_atoms(frames))
     hashes = frames.hashes
     rng = np.random.default_rng(seed)
     order = free[np.lexsort((hashes[free],))]  # the same split whatever the order of the files
