@@ -89,8 +89,9 @@ def fit_command(
         str,
         typer.Option(
             metavar="RULE",
-            help="Which model of the path: 'within Q' (the smallest of at most Q times the least validation error),"
-            " 'size N', 'knee', 'evidence', 'final'.",
+            help="Which model of the path: 'within Q' (the smallest whose error is at most Q times the least), 'best',"
+            " 'size N', 'knee', 'final'; 'by evidence', 'by validation' or 'by training' says what decides (the first"
+            " of these that there is).",
         ),
     ] = "within 1.02",
     weights: Annotated[

@@ -255,9 +255,10 @@ class Job:
         """The path, the chosen point, and why."""
         problem = self.problem(held, self.teaching)
         path = self.recipe.solver.solve(problem, validation=self.validation(held), progress=self.progress)
-        if self.folds is not None:
-            path = self._cross_validated(held, path)
-        return path, *choose(path, self.recipe.choice)
+        if self.folds is None:
+            return path, *choose(path, self.recipe.choice)
+        path, rule = self._cross_validated(held, path), self.recipe.choice
+        return path, *choose(path, rule if " by " in rule or rule == "final" else f"{rule} by validation")
 
     def _cross_validated(self, held: Compressed, path: Path) -> Path:
         """The path, each point with the error of models of its size on folds that they did not see."""
