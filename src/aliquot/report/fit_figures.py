@@ -22,8 +22,8 @@ __all__ = ["DASHES", "PART_COLOURS", "calibration_curve", "distribution", "parit
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-#: Points of one sort beyond which they are drawn as pixels, and beyond which an even sample stands for them.
-RASTER: Final = 1200
+#: Points beyond which they are drawn as pixels; points of one sort beyond which an even sample stands for them.
+RASTER: Final = 2000
 MOST: Final = 20_000
 
 #: Groups are told apart by colour (most of Okabe and Ito), by shape, and from the seventh on by being hollow.
@@ -119,9 +119,9 @@ def parity(judged: Judged, quantity: str) -> str:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.9, 1))
         upper.plot((low, high), (low, high), color=INK, lw=0.8, zorder=1)
         lower.axhline(0.0, color=INK, lw=0.8, zorder=1)
-        many = max(len(c.which) for c in clouds) > RASTER
-        small = float(np.clip((RASTER / sum(len(c.which) for c in clouds)) ** 0.25, 0.42, 1.0))
         sizes = sorted((len(c.which) for c in clouds), reverse=True)
+        many = sum(sizes) > RASTER
+        small = float(np.clip((RASTER / sum(sizes)) ** 0.25, 0.42, 1.0))
         for cloud in clouds:
             at = cloud.shown
             style = {**cloud.style, "ms": cloud.style["ms"] * small}
