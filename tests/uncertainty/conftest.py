@@ -33,6 +33,12 @@ def cells(count: int, *, rattle: float, seed: int, symbols: str = "Cu") -> list[
 
 
 @pytest.fixture(scope="session")
+def copper_cells():
+    """:func:`cells`, for structures of a test's own."""
+    return cells
+
+
+@pytest.fixture(scope="session")
 def known_frames() -> Frames:
     return Frames.from_atoms(cells(40, rattle=0.12, seed=1))
 

@@ -128,7 +128,10 @@ def yaml_text(content: PaceContent) -> str:
     for one in symbols:  # every block that carries radial functions
         blocks[(one,)] = []
         blocks.update({(one, other): [] for other in symbols if other != one})
-    for term in content.terms:
+    # in the order to which PACE sorts them: matrices of an .asi file have no other names for their rows
+    for term in sorted(
+        content.terms, key=lambda t: (len(t.ns), [symbols[e] for e in t.elements], t.ns, t.ls)
+    ):
         own = symbols[term.centre]
         name = (own, *sorted({symbols[e] for e in term.elements} - {own}))
         blocks[name] += [f"      - {text}" for text in _b_functions(term, symbols)]

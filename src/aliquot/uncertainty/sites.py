@@ -1,9 +1,10 @@
 r"""Which numbers stand for an atom's surroundings? The derivatives of its energy by the coefficients.
 
 Whether a model has seen the like of an atom, the numbers say that multiply its coefficients in the energy of the
-atom, :math:`b_i = \partial E_i / \partial c`. For a linear potential they are its basis functions, and only the *selected* ones, whose coefficients are not zero, can do harm
-(:class:`LinearSites`). For any other model they are the gradient of its site energy by its parameters, at the
-parameters found (:class:`GradientSites`): the model, made linear where it stands.
+atom, :math:`b_i = \partial E_i / \partial c`. For a linear potential they are its basis functions, and only the
+*selected* ones, whose coefficients are not zero, can do harm (:class:`LinearSites`). For any other model they are the
+gradient of its site energy by its parameters, at the parameters found (:class:`GradientSites`): the model, made
+linear where it stands.
 
 A function that does not take part in the energy of an element is no feature of its atoms: every element has features
 of its own, and as many as it needs.
