@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from aliquot.cli import options
+from aliquot.cli.job import FORMATS, find_modules_here, read_usable
+from aliquot.cli.label_jobs import write_job_folders
 from aliquot.cli.options import OnErrorChoice, Reading
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError
@@ -50,6 +52,42 @@ def label_command(
             show_default="OUT without extension, .labels",
             help="Where every label is kept as soon as it is there.",
         ),
+    ] = None,
+    write_jobs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            show_default=False,
+            help="Instead: write a folder per structure for a code that runs elsewhere. The same command adds what is"
+            " missing.",
+        ),
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(metavar="CODE", show_default=False, help="Of the jobs: espresso or vasp.")
+    ] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Of the jobs: what the code is told, .toml or .json (see the guide).",
+        ),
+    ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", show_default=False, help="Of the jobs: copied to each; once per file."),
+    ] = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default="one that runs the code",
+            help="Of the jobs: becomes run.sh, with {{id}}, {{formula}} and {{n_atoms}} filled in.",
+        ),
+    ] = None,
+    collect: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, help="Instead: labels from jobs that came back."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Calculations at a time.")] = 1,
     timeout: Annotated[
@@ -93,38 +131,42 @@ def label_command(
 
     Labels that fail or cannot be believed are told and left out.
     """
-    from aliquot.cli.job import FORMATS, find_modules_here, read_usable
-    from aliquot.cli.outputs import Outputs
-    from aliquot.oracle import Limits, label, open_oracle
-    from aliquot.structures import write
-
-    if out is None or oracle is None:
-        raise InputError("name who labels with --oracle, and the file for the labelled structures with -o")
-    if "".join(out.suffixes[-2:]) not in FORMATS and out.suffix not in FORMATS:
-        raise InputError(f"-o {out}: use .xyz, .extxyz (or .gz, .xz), .traj or .db")
-    kept = folder or out.with_name(out.name.split(".")[0] + ".labels")
-    limits = Limits(max_force=max_force or None, energy_spreads=energy_spreads or None)
     screen = Screen(quiet, as_json)
     reading = Reading(type_map=type_map, on_error=on_error.value, overlap=overlap)
+    _check_asked(oracle, write_jobs, collect, out, (template, parameters, file, script))
+    if write_jobs is not None:
+        write_job_folders(screen, pool, reading, write_jobs, template, parameters, file or [], script)
+        return
+    from aliquot.cli.outputs import Outputs
+    from aliquot.oracle import Limits, collect_jobs, label, open_oracle
+    from aliquot.structures import write
+
+    assert out is not None
+    kept = collect or folder or out.with_name(out.name.split(".")[0] + ".labels")
+    limits = Limits(max_force=max_force or None, energy_spreads=energy_spreads or None)
     with Outputs(force=force, inputs=pool) as outputs:
         staged = outputs.claim(out)
-        find_modules_here(oracle)
-        who = open_oracle(oracle)
+        who = None
+        if oracle is not None:
+            find_modules_here(oracle)
+            who = open_oracle(oracle)
         try:
             with screen.progress() as progress:
                 frames, exclusions, notes = read_usable(pool, reading, progress)
-                record = label(
-                    frames,
-                    who,
-                    folder=kept,
-                    workers=workers,
-                    timeout=timeout,
-                    retries=retries,
-                    retry_failed=retry_failed,
-                    limits=limits,
-                    energy=energy,
-                    progress=progress,
-                )
+                judged: dict[str, Any] = {"limits": limits, "energy": energy, "progress": progress}
+                if who is None:
+                    record = collect_jobs(frames, kept, **judged)
+                else:
+                    record = label(
+                        frames,
+                        who,
+                        folder=kept,
+                        workers=workers,
+                        timeout=timeout,
+                        retries=retries,
+                        retry_failed=retry_failed,
+                        **judged,
+                    )
         except KeyboardInterrupt:
             typer.echo(f"aliquot: interrupted; labels are kept in {kept}, the same command goes on", err=True)
             raise typer.Exit(130) from None
@@ -132,6 +174,24 @@ def label_command(
             write(staged, record.frames)
     told = (*notes, *(f"{e} (excluded)" for e in exclusions))
     _tell(screen, record, frames, out, kept, told)
+
+
+def _check_asked(
+    oracle: str | None, jobs: Path | None, collect: Path | None, out: Path | None, of_jobs: Sequence[object]
+) -> None:
+    """Refuse what contradicts itself or lacks something, before anything is read."""
+    if sum(given is not None for given in (oracle, jobs, collect)) != 1:
+        raise InputError("say who labels: one of --oracle, --write-jobs and --collect")
+    if jobs is None and any(given is not None for given in of_jobs):
+        raise InputError("--template, --parameters, --file and --script belong to --write-jobs")
+    if jobs is not None:
+        if out is not None:
+            raise InputError("--write-jobs labels nothing yet, so there is no -o; --collect will need it")
+        return
+    if out is None:
+        raise InputError("name the file for the labelled structures with -o")
+    if "".join(out.suffixes[-2:]) not in FORMATS and out.suffix not in FORMATS:
+        raise InputError(f"-o {out}: use .xyz, .extxyz (or .gz, .xz), .traj or .db")
 
 
 def _tell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +13,7 @@ from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 
 from aliquot.structures import Frames
 
-__all__ = ["evaluate", "structure_of", "to_atoms"]
+__all__ = ["evaluate", "keys_of", "structure_of", "to_atoms"]
 
 #: Keys of a frame that change what its energy is, beside the geometry.
 STATE_INFO: Final = ("charge", "spin", "multiplicity")
@@ -30,6 +31,18 @@ def structure_of(frames: Frames, i: int) -> dict[str, Any]:
         "info": {k: atoms.info[k] for k in STATE_INFO if k in atoms.info},
         "arrays": {k: atoms.arrays[k] for k in STATE_ARRAYS if k in atoms.arrays},
     }
+
+
+def keys_of(frames: Frames) -> list[str]:
+    """Content hash of each frame, and of its charge and spin where it has them: the name of its label."""
+    keys: list[str] = []
+    for i, content in enumerate(frames.hashes):
+        structure = structure_of(frames, i)
+        state = {k: np.asarray(v).tolist() for k, v in {**structure["info"], **structure["arrays"]}.items()}
+        state = {k: v for k, v in sorted(state.items()) if np.any(np.asarray(v) != 0)}
+        more = f"-{hashlib.blake2b(repr(state).encode(), digest_size=8).hexdigest()}" if state else ""
+        keys.append(content.decode() + more)
+    return keys
 
 
 def to_atoms(structure: Mapping[str, Any]) -> Atoms:

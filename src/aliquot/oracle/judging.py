@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from aliquot.errors import InputError
-from aliquot.oracle.record import Answer
+from aliquot.oracle.record import Answer, Labelled, Unlabelled
+from aliquot.oracle.store import Failure
 from aliquot.structures import Column, Frames, LabelKeys
 from aliquot.structures.suspicion import ENERGY_OUTLIER, LARGE_FORCE, energy_outliers
 
-__all__ = ["ENERGY_KINDS", "Limits", "judge", "with_labels"]
+__all__ = ["ENERGY_KINDS", "Limits", "assemble", "judge", "with_labels"]
 
 #: Energies that a code may give, the better match to its forces first.
 ENERGY_KINDS: Final = ("free_energy", "energy")
@@ -145,3 +146,50 @@ def _without_labels(columns: Mapping[str, Column], keys: LabelKeys) -> dict[str,
     """Columns but for labels: those of another method beside ours would be a mixture."""
     old = {name for some in (keys, LabelKeys()) for names in vars(some).values() for name in names}
     return {name: column for name, column in columns.items() if name not in old | set(_PROVENANCE)}
+
+
+# --- the record ---------------------------------------------------------------------------------------------
+
+
+def assemble(
+    frames: Frames,
+    keys: Sequence[str],
+    answers: Mapping[str, Answer],
+    failures: Mapping[str, Failure | None],
+    *,
+    oracle: str,
+    fingerprint: str,
+    limits: Limits,
+    known: Frames | None,
+    energy: str,
+) -> Labelled:
+    """Judge the answers, and make labels of those that can be believed."""
+    sizes = frames.sizes
+    doubts: dict[int, str] = {}
+    for i, key in enumerate(keys):
+        if key in answers and (reason := judge(answers[key], int(sizes[i]), limits)) is not None:
+            doubts[i] = reason
+    index = np.array([i for i, key in enumerate(keys) if key in answers and i not in doubts], np.int64)
+    about = {"oracle": oracle, "fingerprint": fingerprint}
+    labelled = with_labels(frames[index], [answers[keys[int(i)]] for i in index], about, energy=energy)
+    far = strangers(labelled, known, limits)
+    if far:
+        doubts.update({int(index[i]): reason for i, reason in far.items()})
+        stay = np.array([i for i in range(len(index)) if i not in far], np.int64)
+        labelled, index = labelled[stay], index[stay]
+    lost: list[Unlabelled] = []
+    for i, key in enumerate(keys):
+        if i in doubts:
+            lost.append(_unlabelled(frames, i, key, "quarantined", doubts[i], 0))
+        elif key not in answers:
+            failure = failures.get(key)
+            kind = "failed" if failure is not None and failure.attempts else "pending"
+            reason = "not calculated yet" if failure is None else failure.reason
+            lost.append(_unlabelled(frames, i, key, kind, reason, 0 if failure is None else failure.attempts))
+    seconds = float(sum(answers[key].seconds for key in {keys[int(i)] for i in index}))
+    return Labelled(labelled, index, tuple(lost), 0, 0, seconds, oracle, fingerprint)
+
+
+def _unlabelled(frames: Frames, i: int, key: str, kind: Any, reason: str, attempts: int) -> Unlabelled:
+    file, frame = frames.files[frames.file[i]], int(frames.frame[i])
+    return Unlabelled(kind, i, key, file, frame, reason, attempts)

@@ -6,22 +6,19 @@ the labelling, a second run calculates what is missing and nothing else.
 
 from __future__ import annotations
 
-import hashlib
 import queue
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from aliquot.errors import InputError
-from aliquot.oracle.evaluation import structure_of
-from aliquot.oracle.judging import ENERGY_KINDS, Limits, judge, strangers, with_labels
+from aliquot.oracle.evaluation import keys_of, structure_of
+from aliquot.oracle.judging import ENERGY_KINDS, Limits, assemble
 from aliquot.oracle.process import CalculatorProcess, Outcome, Task, attempt, lend
-from aliquot.oracle.record import Answer, Labelled, Unlabelled
+from aliquot.oracle.record import Answer, Labelled
 from aliquot.oracle.source import Oracle, as_oracle
 from aliquot.oracle.store import Failure, LabelStore
 from aliquot.progress import Progress, silent
@@ -129,21 +126,17 @@ def label(
         answers = store.answers(first)
         failures = {key: store.failure(key) for key in first if key not in answers}
     record = assemble(
-        frames, keys, answers, failures, oracle, limits=limits or Limits(), known=known, energy=energy
+        frames,
+        keys,
+        answers,
+        failures,
+        oracle=oracle.name,
+        fingerprint=oracle.fingerprint,
+        limits=limits or Limits(),
+        known=known,
+        energy=energy,
     )
     return replace(record, computed=len(answers) - len(there), reused=len(there))
-
-
-def keys_of(frames: Frames) -> list[str]:
-    """Content hash of each frame, and of its charge and spin where it has them: the name of its label."""
-    keys: list[str] = []
-    for i, content in enumerate(frames.hashes):
-        structure = structure_of(frames, i)
-        state = {k: np.asarray(v).tolist() for k, v in {**structure["info"], **structure["arrays"]}.items()}
-        state = {k: v for k, v in sorted(state.items()) if np.any(np.asarray(v) != 0)}
-        more = f"-{hashlib.blake2b(repr(state).encode(), digest_size=8).hexdigest()}" if state else ""
-        keys.append(content.decode() + more)
-    return keys
 
 
 def _check(
@@ -260,49 +253,3 @@ class _Run:
     @property
     def _hopeless(self) -> bool:
         return self.lost_in_a_row >= self.give_up
-
-
-# --- the record ---------------------------------------------------------------------------------------------
-
-
-def assemble(
-    frames: Frames,
-    keys: Sequence[str],
-    answers: Mapping[str, Answer],
-    failures: Mapping[str, Failure | None],
-    oracle: Oracle,
-    *,
-    limits: Limits,
-    known: Frames | None,
-    energy: str,
-) -> Labelled:
-    """Judge the answers, and make labels of those that can be believed."""
-    sizes = frames.sizes
-    doubts: dict[int, str] = {}
-    for i, key in enumerate(keys):
-        if key in answers and (reason := judge(answers[key], int(sizes[i]), limits)) is not None:
-            doubts[i] = reason
-    index = np.array([i for i, key in enumerate(keys) if key in answers and i not in doubts], np.int64)
-    about = {"oracle": oracle.name, "fingerprint": oracle.fingerprint}
-    labelled = with_labels(frames[index], [answers[keys[int(i)]] for i in index], about, energy=energy)
-    far = strangers(labelled, known, limits)
-    if far:
-        doubts.update({int(index[i]): reason for i, reason in far.items()})
-        stay = np.array([i for i in range(len(index)) if i not in far], np.int64)
-        labelled, index = labelled[stay], index[stay]
-    lost: list[Unlabelled] = []
-    for i, key in enumerate(keys):
-        if i in doubts:
-            lost.append(_unlabelled(frames, i, key, "quarantined", doubts[i], 0))
-        elif key not in answers:
-            failure = failures.get(key)
-            kind = "pending" if failure is None else "failed"
-            reason = "not calculated yet" if failure is None else failure.reason
-            lost.append(_unlabelled(frames, i, key, kind, reason, 0 if failure is None else failure.attempts))
-    seconds = float(sum(answers[key].seconds for key in {keys[int(i)] for i in index}))
-    return Labelled(labelled, index, tuple(lost), 0, 0, seconds, oracle.name, oracle.fingerprint)
-
-
-def _unlabelled(frames: Frames, i: int, key: str, kind: Any, reason: str, attempts: int) -> Unlabelled:
-    file, frame = frames.files[frames.file[i]], int(frames.frame[i])
-    return Unlabelled(kind, i, key, file, frame, reason, attempts)

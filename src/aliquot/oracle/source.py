@@ -20,7 +20,7 @@ import numpy as np
 
 from aliquot.errors import InputError
 
-__all__ = ["EMBEDDED", "Oracle", "as_oracle", "open_oracle"]
+__all__ = ["EMBEDDED", "Oracle", "as_oracle", "content_hash", "fingerprint_of", "open_oracle", "plain"]
 
 #: Parameters of ASE calculators that say where and how to run, not what comes out.
 _RUNNING: Final = frozenset({"atoms", "command", "directory", "label", "logfile", "profile", "txt"})
@@ -129,9 +129,9 @@ def as_oracle(calculator: Oracle | Callable[[], Any], *, name: str | None = None
         raise InputError(f"{title} makes a {type(made).__name__}, which is no ASE calculator of energies")
     identity = {
         "factory": title,
-        "arguments": _plain(arguments),
+        "arguments": plain(arguments),
         "calculator": f"{type(made).__module__}.{type(made).__qualname__}",
-        "parameters": _plain({k: v for k, v in _parameters(made).items() if k not in _RUNNING}),
+        "parameters": plain({k: v for k, v in _parameters(made).items() if k not in _RUNNING}),
     }
     return Oracle(name or title.rsplit(".", 1)[-1], calculator, identity)
 
@@ -141,7 +141,7 @@ def _parameters(calculator: Any) -> dict[str, Any]:
     return dict(found) if isinstance(found, Mapping) else {}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON can hold it, the same in every process; a file by its content."""
     if isinstance(value, str | Path):
         try:
@@ -152,13 +152,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool | int | float | None):
         return value
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))}
+        return {str(k): plain(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, set | frozenset):
-        return sorted(str(_plain(v)) for v in value)
+        return sorted(str(plain(v)) for v in value)
     if isinstance(value, complex):
         return [value.real, value.imag]
     kind = value if isinstance(value, type) else type(value)
