@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -31,7 +32,8 @@ def test_every_method_answers_and_is_documented(pool_of: Maker) -> None:
         assert method.cost
         assert method.memory
         cited = (*method.references, *answer.references)
-        assert all("doi:10." in reference or "arXiv:" in reference for reference in cited)
+        for reference in cited:  # books and some proceedings have no number
+            assert re.search(r"doi:10\.|arXiv:|Press, \d{4}\)|Proc\. .+, \d+ \(\d{4}\)", reference), reference
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def test_every_method_answers_and_is_documented(pool_of: Maker) -> None:
     [
         ({"method": "magic"}, f"magic.*choose one of {', '.join(METHODS)}"),
         ({"colour": "red"}, "no parameter colour.*score, goal, precision"),
-        ({"method": "fps", "score": "energy"}, "no parameter score; it has none"),
+        ({"method": "random", "score": "energy"}, "no parameter score; it has none"),
         ({"score": "luck"}, "luck.*entropy, energy"),
         ({"precision": -1.0}, "positive.*-1"),
         ({"precision": float("nan")}, "positive.*nan"),
@@ -78,7 +80,9 @@ def test_the_record_survives_json(pool_of: Maker) -> None:
             other = getattr(again, field)
             if field == "ids":
                 assert other.hash.tolist() == value.hash.tolist()
-                assert [other.name(i) for i in range(7)] == [value.name(i) for i in range(7)]
+                assert [other.name(i) for i in range(len(answer))] == [
+                    value.name(i) for i in range(len(answer))
+                ]
             elif isinstance(value, np.ndarray):
                 np.testing.assert_array_equal(other, value)
             else:

@@ -213,8 +213,9 @@ def lloyd(
     for step in range(iterations):
         owner, squares = _assign_all(x, centres, cap)
         now = float(squares.sum())
-        progress("select", step + 1, iterations)
-        if now >= before * (1.0 - _SETTLED):
+        settled = now >= before * (1.0 - _SETTLED)
+        progress("select", iterations if settled else step + 1, iterations)
+        if settled:
             return centres, step + 1
         before = now
         mine = np.flatnonzero(owner >= 0)
