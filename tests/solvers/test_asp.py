@@ -163,7 +163,7 @@ def test_groups_are_completed() -> None:
         ASP(debias="none").solve(LeastSquares.of(triangle_of(A, y), groups=of))
 
 
-def test_costs_are_weights_of_an_exact_path() -> None:
+def test_costs_are_weights_of_an_exact_path_that_fall_as_work_is_shared() -> None:
     rng = np.random.default_rng(4)
     A = rng.normal(size=(300, 24))
     A[:, 12:] = 0.95 * A[:, :12] + 0.05 * rng.normal(size=(300, 12))
@@ -172,10 +172,13 @@ def test_costs_are_weights_of_an_exact_path() -> None:
     triangle = triangle_of(A, y)
     frugal = ASP(max_size=12, debias="none").solve(LeastSquares.of(triangle, costs=cost))
     plain = ASP(max_size=12).solve(triangle)
-    omega = np.array(frugal.state["reluctance"])
-    for point in frugal.points:
-        assert exact_violation(triangle, omega, point.coefficients(24), point.penalty) < 1e-9
-        assert point.cost == cost.total(point.support)
+    omega = np.array(frugal.state["omega"])
+    unit = cost.marginal(np.empty(0, int)).mean()
+    assert np.all(omega <= np.sqrt(cost.marginal(np.empty(0, int)) / unit) + 1e-12)
+    last = frugal[-1]
+    assert exact_violation(triangle, omega, last.coefficients(24), last.penalty) < 1e-9
+    assert np.all(frugal.errors("violation") < 1e-9)
+    assert all(point.cost == cost.total(point.support) for point in frugal.points)
     assert frugal[-1].cost < 0.5 * cost.total(plain[-1].support)
 
 

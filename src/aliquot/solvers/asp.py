@@ -9,10 +9,10 @@ the point as its certificate: it is computed from the coefficients themselves, w
 Then the support is fitted again without the penalty (:mod:`aliquot.solvers.debias`).
 
 Beyond the papers. Costs: a function's penalty carries :math:`\omega_j`, the square root of what it adds to the cost of
-evaluation (over the mean), so that it enters when its squared correlation per cost is largest, as in
-:class:`~aliquot.solvers.OMP`. What it adds depends on what is there; so the path is found twice, the
-second time with the costs as they were at the end of the first. Each of the two is an exact path for its ω. Groups:
-each support is completed to whole groups before it is fitted.
+evaluation (over the mean of all), so that it enters when its squared correlation per cost is largest, as in
+:class:`~aliquot.solvers.OMP`. ω falls as the support grows and functions share what is there, as far as optimality
+allows; each point is the exact solution for the ω of its moment. Groups: each support is completed to whole groups
+before it is fitted.
 
 References
 ----------
@@ -23,7 +23,7 @@ T. Torabi, M. Militzer, M. P. Friedlander and C. Ortner, arXiv:2504.16418
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any, Final
@@ -38,7 +38,7 @@ from aliquot.solvers.debias import DEBIASES, debiased
 from aliquot.solvers.homotopy import Homotopy
 from aliquot.solvers.judge import Judge, Model
 from aliquot.solvers.path import Path, Point, Step
-from aliquot.solvers.problem import LeastSquares
+from aliquot.solvers.problem import CostModel, LeastSquares
 from aliquot.solvers.protocol import Method
 from aliquot.solvers.rounding import exact_gaps, refined
 from aliquot.solvers.threads import one_thread
@@ -138,48 +138,34 @@ class ASP:
         if start is not None and (start.method != "asp" or not start.state):
             raise InputError("only a path that this solver found on this problem can be continued")
         with one_thread():
-            pursuit = self._pursue(problem, judge, start, progress)
+            pursuit = _Pursuit(problem, judge, self)
+            if start is not None:
+                pursuit.resume(start)
+            pursuit.walk(progress)
         return replace(pursuit.path(asdict(self)), seconds=perf_counter() - begin)
 
-    def _pursue(
-        self, problem: LeastSquares, judge: Judge, start: Path | None, progress: Progress
-    ) -> _Pursuit:
-        reluctance = np.ones(problem.n_columns)
-        if start is not None:
-            reluctance = np.array(start.state["reluctance"])
-        elif problem.costs is not None:
-            first = _Pursuit(problem, judge, replace(self, stop="size"), _reluctance(problem, []))
-            first.walk(progress, store=False)
-            reluctance = _reluctance(problem, first.homotopy.active)
-        pursuit = _Pursuit(problem, judge, self, reluctance)
-        if start is not None:
-            pursuit.resume(start)
-        pursuit.walk(progress)
-        return pursuit
 
-
-def _reluctance(problem: LeastSquares, support: list[int]) -> Array:
-    """ω: square roots of marginal costs over their mean."""
-    assert problem.costs is not None
-    cost = problem.costs.marginal(np.array(support, np.int64))
-    if not np.all(cost > 0):
+def _reluctance(costs: CostModel) -> Callable[[list[int]], Array]:
+    """ω: square roots of marginal costs, over the mean of those that nothing shares."""
+    alone = costs.marginal(np.empty(0, np.int64))
+    if not np.all(alone > 0):
         raise InputError(
             "the cost model gives a function that costs nothing; every function must cost something"
         )
-    return np.sqrt(cost / cost.mean())
+    unit = float(alone.mean())
+    return lambda active: np.sqrt(costs.marginal(np.array(active, np.int64)) / unit)
 
 
 class _Pursuit:
     """A homotopy, the points stored along it and the steps it took."""
 
-    def __init__(self, problem: LeastSquares, judge: Judge, settings: ASP, reluctance: Array) -> None:
-        self.problem, self.judge, self.settings, self.reluctance = problem, judge, settings, reluctance
+    def __init__(self, problem: LeastSquares, judge: Judge, settings: ASP) -> None:
+        self.problem, self.judge, self.settings = problem, judge, settings
         d = problem.n_columns
         self.most = min(d, settings.max_size or d, problem.n_rows)
         self.R: Array = np.asfortranarray(problem.joined.factor[:-1, :-1])
-        self.gamma: Array = problem.prior * reluctance  # coefficients the penalty sees: γ ω c
-        weighted = problem.X if np.all(reluctance == 1.0) else np.asfortranarray(self.R / self.gamma)
-        self.homotopy = Homotopy(weighted, problem.b, self.most)
+        reluctance = None if problem.costs is None else _reluctance(problem.costs)
+        self.homotopy = Homotopy(problem.X, problem.b, self.most, reluctance)
         self.first = self.homotopy.penalty
         self.points: list[Point] = []
         self.steps: list[Step] = []
@@ -189,12 +175,12 @@ class _Pursuit:
 
     def resume(self, path: Path) -> None:
         """Take over the state, the points and the steps of an earlier run."""
-        state: Mapping[str, Any] = path.state
-        self.homotopy.resume(float(state["penalty"]), [int(j) for j in state["active"]], list(state["signs"]))
+        self.homotopy.resume(path.state)
+        self.first = float(path.findings["first penalty"])
         self.points, self.steps = list(path.points), list(path.steps)
         self.passed = max((p.size for p in path.points), default=0)
 
-    def walk(self, progress: Progress, *, store: bool = True) -> None:
+    def walk(self, progress: Progress) -> None:
         """From event to event until the path ends."""
         homotopy, last = self.homotopy, self.settings.smallest * self.first
         for _ in range(_STEPS * self.problem.n_columns + 100):
@@ -203,7 +189,7 @@ class _Pursuit:
             ended = event.function < 0 or event.penalty <= last
             full = not ended and event.position < 0 and size >= self.most
             exceeds = size > self.passed and (ended or event.position < 0)
-            if store and exceeds and size and (ended or full or size in self.sizes):
+            if exceeds and size and (ended or full or size in self.sizes):
                 self.points.append(self._point(max(event.penalty, last)))
                 self.passed = size
                 progress("asp", size, self.most)
@@ -229,8 +215,8 @@ class _Pursuit:
         homotopy, problem = self.homotopy, self.problem
         support = np.array(homotopy.active, np.int64)
         signs = np.array(homotopy.signs)
-        gamma = self.gamma[support]
-        target = penalty * signs * gamma
+        gamma = problem.prior[support]
+        target = penalty * homotopy.bounds() * gamma
         c = homotopy.coefficients(penalty) / gamma
         c = refined(self.R, problem.b, support, c, target, homotopy.qr.T * gamma)
         c[c * signs < 0] = 0.0
@@ -240,13 +226,13 @@ class _Pursuit:
             values = None
             support, theta, log_evidence = self._fit(support)
         else:
-            theta = c * problem.prior[support]
+            theta = c * gamma
         model = Model(theta, support, len(self.steps), penalty, log_evidence, violation, values)
         return self.judge.points([model])[0]
 
     def _violation(self, support: Index, c: Array, penalty: float) -> float:
         """Largest violation of the conditions of optimality by these coefficients, in units of λ."""
-        bound = penalty * self.gamma
+        bound = penalty * self.homotopy.omega * self.problem.prior
         aim = np.zeros(len(bound))
         aim[support] = np.sign(c) * bound[support]
         gap = np.abs(exact_gaps(self.R, self.problem.b, support, c, np.arange(len(bound)), aim))
@@ -257,7 +243,7 @@ class _Pursuit:
         problem = self.problem
         if problem.groups is None:
             qr = self.homotopy.qr
-            factor, q = qr.T * self.reluctance[support], qr.Q.T @ problem.b
+            factor, q = qr.T, qr.Q.T @ problem.b
         else:
             rest = np.isin(problem.groups, problem.groups[support])
             rest[support] = False
@@ -277,12 +263,6 @@ class _Pursuit:
             notes = (
                 f"rounding limits this path: conditions of optimality are violated by up to {worst:.1e} λ",
             )
-        state = {
-            "penalty": homotopy.penalty,
-            "active": list(homotopy.active),
-            "signs": [float(s) for s in homotopy.signs],
-            "reluctance": self.reluctance.tolist(),
-        }
         dropped = sum(len(s.dropped) for s in self.steps)
         return Path(
             "asp",
@@ -294,7 +274,7 @@ class _Pursuit:
             self.stopped,
             notes,
             findings={"violation": worst, "dropped": float(dropped), "first penalty": self.first},
-            state=state,
+            state=homotopy.state(),
         )
 
 

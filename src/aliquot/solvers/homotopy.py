@@ -1,23 +1,32 @@
 r"""All solutions of the LASSO, from the largest penalty down: the dual active-set homotopy.
 
-For each λ the dual variable of :math:`\min_\theta \tfrac12 \|X\theta - b\|^2 + \lambda \|\theta\|_1` is the residual in
-units of λ, :math:`y = (b - X\theta)/\lambda`, and the conditions of optimality (Karush, Kuhn and Tucker) are
+For each λ the dual variable of
 
-.. math:: |X^\top y| \le 1, \qquad X_j^\top y = \mathrm{sign}\,\theta_j \ \text{where}\ \theta_j \ne 0 .
+.. math:: \min_\theta \tfrac12 \|X\theta - b\|^2 + \lambda \sum_j \omega_j |\theta_j|
 
-While the active functions S and their signs s stay the same, with :math:`X_S = Q T`, :math:`w = T^{-\top} s` and the
-part :math:`b_\perp` of b that is orthogonal to Q,
+is the residual in units of λ, :math:`y = (b - X\theta)/\lambda`, and the conditions of optimality (Karush, Kuhn and
+Tucker) are
+
+.. math:: |X_j^\top y| \le \omega_j, \qquad X_j^\top y = \omega_j\, \mathrm{sign}\,\theta_j
+   \ \text{where}\ \theta_j \ne 0 .
+
+While the active functions S and their bounds s (ω with signs) stay the same, with :math:`X_S = Q T`,
+:math:`w = T^{-\top} s` and the part :math:`b_\perp` of b that is orthogonal to Q,
 
 .. math:: X^\top (b - X\theta) = u + \lambda v, \quad u = X^\top b_\perp,\ v = X^\top Q w, \qquad
    \theta_S = T^{-1} (Q^\top b - \lambda w) :
 
-all is linear in λ. The next event is the largest λ below the present one at which an inactive correlation reaches ±λ
+all is linear in λ. The next event is the largest λ below the present one at which an inactive correlation reaches ±λω
 (its function enters) or an active coefficient reaches zero (it leaves).
 
 u and v are computed anew at every step from an orthonormal Q, so that nothing drifts. The dual variable is bounded by
 ‖b‖/λ however ill-conditioned the columns are, and with it the rounding errors of every decision; the coefficients are
 not, and no decision rests on them but that of leaving. A function that has just left is kept from coming
 back at the same λ, and for no longer.
+
+ω is 1, or falls as the support grows, where functions become cheaper the more is there: at each step the ω of
+functions that never were active falls to what is asked, but not below :math:`|X_j^\top y|`, so that the solution stays
+optimal; those at their bound enter next. Every solution is exact for the ω of its moment.
 
 References
 ----------
@@ -28,7 +37,8 @@ M. R. Osborne, B. Presnell and B. A. Turlach, IMA J. Numer. Anal. 20, 389 (2000)
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,29 +89,46 @@ class Homotopy:
     b : (d,) array
     most : int
         Functions that may ever be active at once.
+    reluctance : callable, optional
+        ω that is asked for, (d,), given the active functions.
 
     Notes
     -----
     A step costs about 2 d² + 10 d k flops for k active functions.
     """
 
-    def __init__(self, X: Array, b: Array, most: int) -> None:
+    def __init__(
+        self, X: Array, b: Array, most: int, reluctance: Callable[[list[int]], Array] | None = None
+    ) -> None:
         self.X, self.b = X, b
         self.qr = UpdatedQR(len(b), most)
         self.active: list[int] = []
         self.signs: list[float] = []
         self.inactive: NDArray[np.bool_] = np.ones(X.shape[1], np.bool_)
         self.outside = b.copy()  # the part of b orthogonal to Q
-        self.penalty = float(np.max(np.abs(triangular_product(X, b)), initial=0.0))
+        self._reluctance = reluctance
+        self.omega: Array = np.ones(X.shape[1])
+        if reluctance is not None:
+            self.omega = reluctance(self.active)
+        self.entered: NDArray[np.bool_] = np.zeros(X.shape[1], np.bool_)
+        self.penalty = float(np.max(np.abs(triangular_product(X, b)) / self.omega, initial=0.0))
         self._left: set[int] = set()  # at the present λ
         self._spanned: set[int] = set()  # by the active columns
         self._age = 0
         self._split = self.qr.split(np.zeros_like(b))  # of the function that was last found to enter
         self._line()
 
-    def resume(
-        self, penalty: float, active: list[int], signs: list[float], *, tolerance: float = 1e-4
-    ) -> None:
+    def state(self) -> dict[str, Any]:
+        """What :meth:`resume` needs, JSON values."""
+        return {
+            "penalty": self.penalty,
+            "active": list(self.active),
+            "signs": list(self.signs),
+            "omega": self.omega.tolist(),
+            "entered": np.flatnonzero(self.entered).tolist(),
+        }
+
+    def resume(self, state: Mapping[str, Any], *, tolerance: float = 1e-4) -> None:
         """Continue from a state of an earlier run.
 
         Raises
@@ -109,10 +136,12 @@ class Homotopy:
         InputError
             If it does not solve this problem at this λ.
         """
-        self.penalty = penalty
-        for function, sign in zip(active, signs, strict=True):
+        self.penalty = penalty = float(state["penalty"])
+        self.omega = np.array(state["omega"], np.float64)
+        self.entered[state["entered"]] = True
+        for function, sign in zip(state["active"], state["signs"], strict=True):
             self._split = self.qr.split(self.X[:, function])
-            self._enter(function, sign)
+            self._enter(int(function), float(sign))
         self._line()
         wrong = self.infeasibility(penalty)
         if not wrong <= tolerance:
@@ -129,10 +158,14 @@ class Homotopy:
             self.outside = self.b - Q @ (Q.T @ self.b)
             self.outside -= Q @ (Q.T @ self.outside)
             self._age = 0
-        self.w = self.qr.solve_transposed(np.array(self.signs))
+        self.w = self.qr.solve_transposed(self.bounds())
         self.u = triangular_product(self.X, self.outside)
         self.v = triangular_product(self.X, self.qr.Q @ self.w) if k else np.zeros_like(self.u)
         self.along = self.qr.Q.T @ self.b if k else np.empty(0)
+
+    def bounds(self) -> Array:
+        """ω of the active functions, with their signs, (k,)."""
+        return self.omega[self.active] * np.array(self.signs)
 
     def coefficients(self, penalty: float) -> Array:
         """Coefficients of the active functions at a λ of the present segment, (k,)."""
@@ -141,8 +174,8 @@ class Homotopy:
     def infeasibility(self, penalty: float) -> float:
         """Largest violation of the dual conditions at a λ of the present segment, in units of λ."""
         z = (self.u + penalty * self.v) / penalty
-        held = np.max(np.abs(z[self.active] - np.array(self.signs)), initial=0.0)
-        free = np.max(np.abs(z[self.inactive]) - 1.0, initial=0.0)
+        held = np.max(np.abs(z[self.active] - self.bounds()), initial=0.0)
+        free = np.max(np.abs(z[self.inactive]) - self.omega[self.inactive], initial=0.0)
         return float(max(held, free))
 
     def find(self) -> Event:
@@ -178,7 +211,9 @@ class Homotopy:
         """The function whose correlation reaches the bound first."""
         best = Event(0.0, -1)
         for side in (1.0, -1.0):
-            slope = 1.0 - side * self.v  # the gap to the bound is λ slope − side u; it closes where slope > 0
+            slope = (
+                self.omega - side * self.v
+            )  # the gap to the bound is λ slope − side u; it closes where slope > 0
             closing = self.inactive & (slope > 0)
             at = np.divide(side * self.u, slope, out=np.full(len(slope), -np.inf), where=closing)
             np.minimum(at, self.penalty, out=at)
@@ -202,6 +237,12 @@ class Homotopy:
         else:
             self._leave(event.position)
         self._line()
+        if self._reluctance is not None:
+            new = ~self.entered
+            reached = np.abs(self.u[new] / self.penalty + self.v[new])
+            self.omega[new] = np.maximum(
+                np.minimum(self._reluctance(self.active)[new], self.omega[new]), reached
+            )
 
     def _enter(self, function: int, sign: float) -> None:
         self.qr.append(*self._split)
@@ -210,6 +251,7 @@ class Homotopy:
         self.active.append(function)
         self.signs.append(sign)
         self.inactive[function] = False
+        self.entered[function] = True
         self._age += 1
 
     def _leave(self, position: int) -> None:
