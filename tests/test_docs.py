@@ -124,6 +124,36 @@ def test_guide_to_fitting(tmp_path, monkeypatch):
     assert set(solvers) == set(SOLVERS)
 
 
+def test_guide_to_labels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = lzma.decompress(example_files()[0].read_bytes()).decode().splitlines(keepends=True)
+    Path("pool.xyz").write_text("".join(lines[: 3 * (int(lines[0]) + 2)]), encoding="utf-8")
+    page = (ROOT / "docs" / "guides" / "labels.md").read_text(encoding="utf-8")
+    espresso, vasp = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (script,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    Path("espresso.toml").write_text(espresso, encoding="utf-8")
+    Path("vasp.toml").write_text(vasp.replace("/home/me/potpaw_PBE/Cu/", ""), encoding="utf-8")
+    Path("POTCAR").write_text("PAW_PBE Cu\n", encoding="utf-8")
+    Path("submit.sh").write_text(script, encoding="utf-8")
+    commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        result = CliRunner().invoke(app, command.split())
+        if "--collect" in command:  # nothing ran in between
+            assert "there is no output yet" in result.output
+        else:
+            assert result.exit_code == 0, (command, result.output)
+    assert "3 before" in CliRunner().invoke(app, [*commands[1].split(), "--force"]).output
+    asked = ["label", "pool.xyz", "--write-jobs", "vasp", "--template", "vasp", "--parameters", "vasp.toml"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert len(list(Path("vasp").glob("*/POTCAR"))) == 3
+    dft, ours = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(dft, names)
+    exec(ours, names)
+    assert len(read("labelled-in-python.xyz", ":")) == 3
+
+
 def test_tutorial_in_small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = ROOT / "docs" / "tutorials" / "make_pool.py"
