@@ -107,7 +107,7 @@ class Homotopy:
         self.inactive: NDArray[np.bool_] = np.ones(X.shape[1], np.bool_)
         self.outside = b.copy()  # the part of b orthogonal to Q
         self._reluctance = reluctance
-        self.omega: Array = np.ones(X.shape[1])
+        self.omega: Array = np.ones_like(b)
         if reluctance is not None:
             self.omega = reluctance(self.active)
         self.entered: NDArray[np.bool_] = np.zeros(X.shape[1], np.bool_)
