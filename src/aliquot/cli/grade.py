@@ -1,0 +1,403 @@
+"""``aliquot grade``: where does a potential leave what it knows? Every frame and atom, annotated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from aliquot.cli import options
+from aliquot.cli.options import OnErrorChoice, Reading
+from aliquot.cli.screen import Screen
+from aliquot.errors import InputError
+
+if TYPE_CHECKING:
+    from aliquot.ace.potential import AcePotential
+    from aliquot.progress import Progress
+    from aliquot.structures import Frames
+    from aliquot.uncertainty import Uncertainty
+    from aliquot.uncertainty.graded import Graded
+
+__all__ = ["active_beside", "grade_command", "open_uncertainty"]
+
+#: Frames of the largest grades that the screen and the record show.
+SHOWN: Final = 5
+LISTED: Final = 20
+
+
+def grade_command(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", show_default=False, help="The potential, model.ace.")
+    ],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", show_default=False, help="Structures or trajectories to grade."),
+    ] = None,
+    train: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="The structures that the potential was fitted to; needed once, to make the active set.",
+        ),
+    ] = None,
+    active: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default="MODEL.active", help="Where the active set is kept."),
+    ] = None,
+    calibrate: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Labelled structures that the fit did not see: what grades mean in eV/Å is learnt from them and kept.",
+        ),
+    ] = None,
+    committee: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="With --train: standard deviations from N refits to resampled structures, not the posterior.",
+        ),
+    ] = 0,
+    weights: Annotated[
+        str, typer.Option(metavar="E/F/V", help="Weights of those refits: those of the fit.")
+    ] = "30/1/1",
+    full_basis: Annotated[
+        bool, typer.Option("--full-basis", help="With --train: on all functions, not the selected ones.")
+    ] = False,
+    guard: Annotated[
+        bool,
+        typer.Option("--guard/--no-guard", help="With --train: leave out atoms of outlying force error."),
+    ] = True,
+    spreads: Annotated[
+        bool, typer.Option("--spreads/--no-spreads", help="Also standard deviations of forces.")
+    ] = True,
+    select: Annotated[float, typer.Option(help="Grade from which a structure is worth a label.")] = 5.0,
+    stop: Annotated[float, typer.Option("--break", help="Grade from which forces mean little.")] = 25.0,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", show_default=False, help="The structures with what was found, .xyz."),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(show_default=False, help="A page with the grade along the file, .html.")
+    ] = None,
+    asi: Annotated[
+        Path | None,
+        typer.Option(show_default=False, help="The active set for LAMMPS, pair_style pace/extrapolation."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of refits and of the division of --calibrate.")] = 0,
+    on_error: options.OnError = OnErrorChoice.RAISE,
+    energy_key: options.EnergyKey = None,
+    forces_key: options.ForcesKey = None,
+    virial_key: options.VirialKey = None,
+    overlap: options.Overlap = options.OVERLAP,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say how far structures are from what the training set of a potential spans.
+
+    The first time, --train makes the active set, which is kept beside the potential.
+    """
+    from aliquot.ace.potential import AcePotential
+    from aliquot.cli.job import read_usable
+    from aliquot.cli.outputs import Outputs
+    from aliquot.structures import write
+
+    _check_endings(out, page, asi)
+    if not (files or train or calibrate or asi):
+        raise InputError("give structures to grade, or --train with those that the potential was fitted to")
+    screen = Screen(quiet=quiet, as_json=as_json)
+    reading = Reading(energy_key, forces_key, virial_key, None, on_error.value, overlap)
+    place = active or active_beside(model)
+    inputs = [model, *(files or ()), *(train or ()), *(calibrate or ())]
+    notes: tuple[str, ...] = ()
+    with Outputs(force=force, inputs=inputs) as outputs, screen.progress() as progress:
+        potential = AcePotential.load(model)
+        with Outputs(force=force or not train, inputs=inputs) as kept:  # calibration adds to the file
+            if train:
+                staged = kept.claim(place)
+                known, notes = _build(
+                    potential, train, reading, committee, weights, full_basis, guard, seed, progress
+                )
+            else:
+                known = open_uncertainty(place, potential, model)
+                staged = kept.claim(place) if calibrate else place
+            if calibrate:
+                known, more = _calibrated(known, calibrate, reading, seed, progress)
+                notes += more
+            if train or calibrate:
+                known.save(staged)
+        if asi is not None:
+            from aliquot.uncertainty import write_asi
+
+            write_asi(outputs.claim(asi), known)
+        graded, exclusions = None, ()
+        if files:
+            from aliquot.uncertainty.graded import grade
+
+            frames, exclusions, _ = read_usable(files, reading, progress)
+            graded = grade(known, frames, spreads=spreads, progress=progress)
+            if out is not None:
+                write(outputs.claim(out), graded.annotated())
+            if page is not None:
+                from aliquot.report.grade import write_grades
+
+                every = (*known.notes, *notes)
+                write_grades(
+                    outputs.claim(page),
+                    graded,
+                    model=str(model),
+                    select=select,
+                    stop=stop,
+                    exclusions=exclusions,
+                    notes=every,
+                )
+    for note in (*known.notes, *notes):
+        screen.warn(f"note: {note}")
+    made = {"active": place if train or calibrate else None, "out": out, "page": page, "asi": asi}
+    _describe(screen, known, graded, select, stop, made, made_new=bool(train))
+    left_out = [{"file": e.file, "frame": e.frame, "problem": e.problem} for e in exclusions]
+    record = {} if graded is None else _record(known, graded, select, stop)
+    screen.emit(
+        {
+            "command": "grade",
+            "model": str(model),
+            "files": {what: str(path) for what, path in made.items() if path is not None},
+            "notes": [*known.notes, *notes],
+            "excluded": left_out,
+            "active": _active_record(known),
+            **record,
+        }
+    )
+
+
+def active_beside(model: Path) -> Path:
+    """``model.active`` beside ``model.ace``."""
+    return model.with_name(model.name.removesuffix(".ace") + ".active")
+
+
+def open_uncertainty(place: Path, potential: AcePotential, model: Path) -> Uncertainty:
+    """Read an active set, or say how to make one."""
+    from aliquot.uncertainty import Uncertainty
+
+    if not place.exists():
+        raise InputError(
+            f"there is no {place}; make it once from the structures that the potential was fitted to:"
+            f" aliquot grade {model} --train FILE"
+        )
+    return Uncertainty.load(place, potential)
+
+
+def _check_endings(out: Path | None, page: Path | None, asi: Path | None) -> None:
+    for place, ends in (
+        (out, (".xyz", ".extxyz", ".gz", ".xz", ".traj", ".db")),
+        (page, (".html",)),
+        (asi, (".asi",)),
+    ):
+        if place is not None and place.suffix not in ends:
+            raise InputError(f"{place}: its name must end in {' or '.join(ends)}")
+
+
+def _build(
+    potential: AcePotential,
+    train: Sequence[Path],
+    reading: Reading,
+    committee: int,
+    weights: str,
+    full_basis: bool,
+    guard: bool,
+    seed: int,
+    progress: Progress,
+) -> tuple[Uncertainty, tuple[str, ...]]:
+    """The active set, and a committee if one is asked for."""
+    import numpy as np
+
+    from aliquot.cli.job import read_usable
+    from aliquot.fitting import Weights
+    from aliquot.uncertainty import Uncertainty, bootstrap_committee
+
+    frames, _, _ = read_usable(train, reading, progress)
+    spread = None
+    if committee:
+        spread = bootstrap_committee(
+            potential,
+            frames,
+            committee,
+            rng=np.random.default_rng(seed),
+            weights=Weights.from_text(weights),
+            progress=progress,
+        )
+    known = Uncertainty.build(
+        potential, frames, full_basis=full_basis, guard=guard, spread=spread, progress=progress
+    )
+    return known, _told_part(potential, frames)
+
+
+def _told_part(potential: AcePotential, frames: Frames) -> tuple[str, ...]:
+    """Say if these are not the structures that the potential was fitted to."""
+    fitted = potential.meta.get("structures_hash")
+    if fitted is None or fitted == frames.ids.digest():
+        return ()
+    return (
+        f"the active set is of {len(frames)} structures, not of all {potential.meta.get('structures', 0)} that the fit"
+        " read; right if the others only validated or tested",
+    )
+
+
+def _calibrated(
+    known: Uncertainty, files: Sequence[Path], reading: Reading, seed: int, progress: Progress
+) -> tuple[Uncertainty, tuple[str, ...]]:
+    import numpy as np
+
+    from aliquot.cli.job import read_usable
+    from aliquot.uncertainty import calibrated
+
+    frames, _, _ = read_usable(files, reading, progress)
+    part = f"{len(frames)} structures of {', '.join(str(f) for f in files)}"
+    out = calibrated(known, frames, rng=np.random.default_rng(seed), part=part, progress=progress)
+    return out, (f"calibrated on {part}: bounds hold for structures like those",)
+
+
+def _describe(
+    screen: Screen,
+    known: Uncertainty,
+    graded: Graded | None,
+    select: float,
+    stop: float,
+    made: dict[str, Path | None],
+    *,
+    made_new: bool,
+) -> None:
+    """Say what was found, and where it is."""
+    if made_new:
+        for row in _active_record(known):
+            screen.say(
+                f"active set of {row['element']}: {row['rank']} of {row['environments']} environments, for"
+                f" {row['functions']} functions; condition {row['condition']:.1e}, largest grade of training"
+                f" {row['largest']:.3f}"
+            )
+    if graded is not None:
+        top = graded.gamma_max
+        screen.say(
+            f"{len(top)} frames: {graded.above(1.0)} extrapolate (γ > 1), {graded.above(select)} are above"
+            f" {select:g}, {graded.above(stop)} above {stop:g}; the largest grade is {top.max(initial=0.0):.3g}"
+        )
+        _worst_table(screen, graded)
+        if graded.kind and graded.expected is None and graded.forces_std is not None:
+            screen.warn(
+                f"note: σ of forces is that of the {graded.kind}, not calibrated: it ranks, but does not measure;"
+                " --calibrate FILE learns what it means"
+            )
+        _coverage_table(screen, known, graded)
+    for what, path in made.items():
+        if path is not None:
+            screen.say(f"  {path}  {_MEANING[what]}")
+
+
+_MEANING: Final = {
+    "active": "the active set, found again beside the potential",
+    "out": "every frame and atom with what was found",
+    "page": "open this in a browser",
+    "asi": "for LAMMPS, pair_style pace/extrapolation",
+}
+
+
+def _worst_table(screen: Screen, graded: Graded) -> None:
+    top, lever = graded.gamma_max, graded.largest(graded.leverage)
+    std = None if graded.force_std is None else graded.largest(graded.force_std)
+    expected = None if graded.expected is None else graded.largest(graded.expected)
+    heads = ["frame", "γ", "atom", "leverage"]
+    heads += ["σ of a force, meV/Å"] * (std is not None) + ["expected error, meV/Å"] * (expected is not None)
+    rows: list[list[str]] = []
+    for i in graded.worst(SHOWN):
+        row = [graded.frames.ids_name(i), f"{top[i]:.3g}", str(graded.worst_atom(i)), f"{lever[i]:.3g}"]
+        rows.append([*row, *(f"{1000 * x[i]:.3g}" for x in (std, expected) if x is not None)])
+    screen.table("Frames of the largest grades", heads, rows)
+
+
+def _shares(known: Uncertainty, graded: Graded) -> list[dict[str, Any]]:
+    """How often errors of labelled frames lie within their bounds, by config type."""
+    import numpy as np
+
+    from aliquot.uncertainty import coverages, observe
+
+    frames = graded.frames
+    labelled = np.flatnonzero(frames.forces.present)
+    if not known.calibrations or graded.forces_std is None or not len(labelled):
+        return []
+    out: list[dict[str, Any]] = []
+    for group in np.unique(frames.config_type[labelled]).tolist():
+        some = frames[labelled[frames.config_type[labelled] == group]]
+        for one, found in coverages(known, observe(known, some)):
+            if one.target == "forces":
+                shares = {f"{p:g}": share for p, share in found.items()}
+                out.append(
+                    {"group": group, "indicator": one.indicator, "frames": len(some), "coverage": shares}
+                )
+    return out
+
+
+def _coverage_table(screen: Screen, known: Uncertainty, graded: Graded) -> None:
+    if screen.silent or not (shares := _shares(known, graded)):
+        return
+    levels = list(shares[0]["coverage"])
+    rows = [
+        [
+            s["group"] or "all",
+            s["indicator"],
+            str(s["frames"]),
+            *(f"{100 * s['coverage'][p]:.0f} %" for p in levels),
+        ]
+        for s in shares
+    ]
+    heads = ["config type", "indicator", "frames", *(f"of {100 * float(p):g} %" for p in levels)]
+    screen.table("Force errors within their bounds: found, of nominal", heads, rows)
+
+
+def _active_record(known: Uncertainty) -> list[dict[str, Any]]:
+    from ase.data import chemical_symbols
+
+    return [
+        {
+            "element": chemical_symbols[z],
+            "functions": one.n_features,
+            "rank": one.rank,
+            "environments": one.environments,
+            "condition": one.condition if one.condition < 1e300 else None,
+            "largest": one.largest,
+        }
+        for z, one in zip(known.potential.basis.elements, known.active, strict=True)
+    ]
+
+
+def _record(known: Uncertainty, graded: Graded, select: float, stop: float) -> dict[str, Any]:
+    """JSON values of what was graded."""
+    frames, top, lever = graded.frames, graded.gamma_max, graded.largest(graded.leverage)
+    std = None if graded.force_std is None else graded.largest(graded.force_std)
+    worst = [
+        {
+            "file": frames.files[frames.file[i]],
+            "frame": int(frames.frame[i]),
+            "gamma": float(top[i]),
+            "atom": graded.worst_atom(i),
+            "leverage": float(lever[i]),
+            "force_std": None if std is None else float(std[i]),
+        }
+        for i in graded.worst(LISTED)
+    ]
+    return {
+        "count": len(frames),
+        "structures_hash": frames.ids.digest(),
+        "gamma_max": top.tolist(),
+        "thresholds": {"select": select, "break": stop},
+        "above": {"1": graded.above(1.0), "select": graded.above(select), "break": graded.above(stop)},
+        "spread": graded.kind or None,
+        "calibrated": graded.expected is not None,
+        "worst": worst,
+        "coverage": _shares(known, graded),
+    }
