@@ -10,8 +10,8 @@ import pytest
 
 from aliquot.errors import SelectionError
 from aliquot.selection import (
-    DIRECT,
     CUR,
+    DIRECT,
     DPP,
     FPS,
     KDPP,

@@ -104,8 +104,8 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ),
     ("kmeans", ""): (
         "Middles of clusters",
-        "The pool was divided into clusters about as many centres as there are picks, beside the known structures, which"
-        " are clusters of their own; each pick is the structure nearest to a centre, those of large clusters first.",
+        "The pool was divided into clusters about as many centres as there are picks, beside the known structures,"
+        " which are clusters of their own; each pick is the structure nearest to a centre, those of large clusters first.",
     ),
     ("kmedoids", ""): (
         "Medoids",
@@ -114,8 +114,8 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ),
     ("maxvol", ""): (
         "MaxVol",
-        "The picks hold the atomic environments in terms of which all others of the pool are short combinations, with no"
-        " coefficient much above one: the active set of an extrapolation grade.",
+        "The picks hold the atomic environments in terms of which all others of the pool are short combinations, with"
+        " no coefficient much above one: the active set of an extrapolation grade.",
     ),
     ("direct", ""): (
         "DIRECT sampling",
@@ -133,7 +133,8 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ),
     ("leverage", ""): (
         "Leverage scores",
-        "The picks are structures that pull hard at a fit of the whole pool: drawn in proportion to that, or the largest.",
+        "The picks are structures that pull hard at a fit of the whole pool: drawn in proportion to that, or the"
+        " largest.",
     ),
     ("exchange", ""): (
         "D-optimal design by exchanges",
