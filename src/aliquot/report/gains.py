@@ -105,7 +105,8 @@ _METHODS: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("kmeans", ""): (
         "Middles of clusters",
         "The pool was divided into clusters about as many centres as there are picks, beside the known structures,"
-        " which are clusters of their own; each pick is the structure nearest to a centre, those of large clusters first.",
+        " which are clusters of their own; each pick is the structure nearest to a centre, those of large clusters"
+        " first.",
     ),
     ("kmedoids", ""): (
         "Medoids",
