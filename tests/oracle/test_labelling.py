@@ -232,6 +232,7 @@ def test_gives_up_when_everything_fails(tmp_path, oracles, coppers, calls):
     found = label(coppers(8), made(), folder=tmp_path / "labels", give_up=3)
     assert sum(calls(oracles).values()) == 3
     assert len(found.of_kind("pending")) == 5
+    assert "3 others in a row had failed" in found.of_kind("pending")[0].reason
 
 
 @pytest.mark.parametrize("start", ["spawn", "fork"])

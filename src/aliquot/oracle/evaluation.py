@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -70,7 +71,7 @@ def evaluate(calculator: Any, structure: Mapping[str, Any], folder: str | None =
     Exception
         Whatever the calculator raises.
     ValueError
-        If what it computed has the wrong shape.
+        If it ended without energy or forces, or they have the wrong shape.
     """
     atoms = to_atoms(structure)
     has = set(getattr(calculator, "implemented_properties", ("energy", "forces")))
@@ -78,7 +79,7 @@ def evaluate(calculator: Any, structure: Mapping[str, Any], folder: str | None =
     if "stress" in has and atoms.pbc.any() and atoms.cell.rank == 3:
         wanted.append("stress")
     if folder is not None and hasattr(calculator, "directory"):
-        calculator.directory = folder
+        calculator.directory = Path(folder)  # some want no less than a Path
     started = time.perf_counter()
     try:
         calculator.calculate(atoms, wanted, list(all_changes))
@@ -89,6 +90,9 @@ def evaluate(calculator: Any, structure: Mapping[str, Any], folder: str | None =
         calculator.calculate(atoms, wanted, list(all_changes))
     seconds = time.perf_counter() - started
     found = calculator.results
+    for name in ("energy", "forces"):
+        if name in wanted and found.get(name) is None:
+            raise ValueError(f"the calculation ended without {name}; the code must be told to compute them")
     answer: dict[str, Any] = {"energy": float(found["energy"]), "seconds": seconds}
     if found.get("free_energy") is not None:
         answer["free_energy"] = float(found["free_energy"])

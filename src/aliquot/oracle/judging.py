@@ -162,8 +162,9 @@ def assemble(
     limits: Limits,
     known: Frames | None,
     energy: str,
+    pending: str = "not calculated yet",
 ) -> Labelled:
-    """Judge the answers, and make labels of those that can be believed."""
+    """Judge the answers, and make labels of those that can be believed; ``pending`` is said of the untried."""
     sizes = frames.sizes
     doubts: dict[int, str] = {}
     for i, key in enumerate(keys):
@@ -184,7 +185,7 @@ def assemble(
         elif key not in answers:
             failure = failures.get(key)
             kind = "failed" if failure is not None and failure.attempts else "pending"
-            reason = "not calculated yet" if failure is None else failure.reason
+            reason = pending if failure is None else failure.reason
             lost.append(_unlabelled(frames, i, key, kind, reason, 0 if failure is None else failure.attempts))
     seconds = float(sum(answers[key].seconds for key in {keys[int(i)] for i in index}))
     return Labelled(labelled, index, tuple(lost), 0, 0, seconds, oracle, fingerprint)

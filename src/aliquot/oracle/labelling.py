@@ -135,6 +135,7 @@ def label(
         limits=limits or Limits(),
         known=known,
         energy=energy,
+        pending=run.why_pending,
     )
     return replace(record, computed=len(answers) - len(there), reused=len(there))
 
@@ -253,3 +254,10 @@ class _Run:
     @property
     def _hopeless(self) -> bool:
         return self.lost_in_a_row >= self.give_up
+
+    @property
+    def why_pending(self) -> str:
+        """What is said of structures that were not tried."""
+        if self._hopeless:
+            return f"not tried: {self.lost_in_a_row} others in a row had failed, so the oracle seems broken"
+        return "not calculated yet"
