@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aliquot.cli.formula import check_formula, evaluate
 from aliquot.errors import InputError, SelectionError
-from aliquot.selection import METHODS, selector_named
-from aliquot.selection.score import SCORES
 
 if TYPE_CHECKING:
     from aliquot.structures import Frames
@@ -86,6 +84,9 @@ def parse_methods(texts: Sequence[str]) -> list[MethodSpec]:
 
 def _every() -> list[str]:
     """All of the catalogue; Bayesian selection with each of its scores."""
+    from aliquot.selection import METHODS
+    from aliquot.selection.score import SCORES
+
     default = next(f.default for f in fields(METHODS["bayes"].selector) if f.name == "score")
     scores = [f"bayes:score={score}" for score in SCORES if score != default]
     return [label for name in METHODS for label in ([name, *scores] if name == "bayes" else [name])]
@@ -104,6 +105,8 @@ def parse_method(text: str) -> MethodSpec:
     MethodSpec(label='bayes:score=energy,precision=1e-3', method='bayes',
         parameters={'score': 'energy', 'precision': 0.001})
     """
+    from aliquot.selection import METHODS, selector_named
+
     method, _, rest = (part.strip() for part in text.partition(":"))
     if method not in METHODS:
         raise SelectionError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
@@ -136,6 +139,8 @@ def parameters_of(kind: type[Any], text: str, rest: str) -> dict[str, Any]:
 
 def formulas_of(method: str, parameters: Mapping[str, Any]) -> dict[str, str]:
     """Parameters that are formulas still: numbers for every candidate, as written."""
+    from aliquot.selection import METHODS
+
     arrays = {f.name for f in fields(METHODS[method].selector) if "ArrayLike" in str(f.type)}
     return {key: value for key, value in parameters.items() if key in arrays and isinstance(value, str)}
 
