@@ -21,6 +21,7 @@ from aliquot.cli.fit import fit_command
 from aliquot.cli.grade import grade_command
 from aliquot.cli.inspect import inspect_command
 from aliquot.cli.label import label_command
+from aliquot.cli.md import md_command
 from aliquot.cli.merge import merge_command
 from aliquot.cli.methods import methods_command
 from aliquot.cli.props import props_command
@@ -69,6 +70,7 @@ app.command("fit")(fit_command)
 app.command("test")(judge_command)
 app.command("label")(label_command)
 app.command("grade")(grade_command)
+app.command("md")(md_command)
 app.command("inspect")(inspect_command)
 app.command("features")(features_command)
 app.command("featurize")(featurize_command)

@@ -101,15 +101,20 @@ def ase_engine(
     *,
     timestep: float = 1.0,
     temperature: float | None = 300.0,
+    start_temperature: float | None = None,
     friction: float = 0.01,
     seed: int = 0,
     threads: int | None = None,
 ) -> Callable[[Atoms, dict[str, Any]], AseEngine]:
-    """What :func:`~aliquot.dynamics.guarded.run_guarded` makes its engine with."""
+    """What :func:`~aliquot.dynamics.guarded.run_guarded` makes its engine with; temperatures in K.
+
+    Velocities, where the start has none, are of ``start_temperature``, by default that of the thermostat.
+    """
 
     def make(atoms: Atoms, memory: dict[str, Any]) -> AseEngine:
         rng = np.random.default_rng(seed)
-        start = atoms if memory else thermal(atoms, temperature or 0.0, rng)
+        first = (temperature or 0.0) if start_temperature is None else start_temperature
+        start = atoms if memory else thermal(atoms, first, rng)
         if memory:
             rng.bit_generator.state = memory["rng"]
         return AseEngine(

@@ -243,7 +243,6 @@ def run_guarded(
             raise InputError("there are no atoms to start from")
         _empty(folder)
         log, memory = _Log(folder), {}
-        log.append(GRADES, "step,gamma_max\n")
     with _closing(make_engine(atoms, memory)) as engine:
         reason = _loop(engine, log, guard, steps, shared, progress)
         last = engine.atoms()
@@ -263,6 +262,7 @@ def _loop(
 ) -> str:
     """Look, write down, go on; the reason of the end."""
     if log.step == 0 and not log.grades:
+        log.append(GRADES, "step,gamma_max\n")
         if reason := _look(engine.advance(0), engine, log, guard):
             log.save(engine.atoms(), engine.memory(), shared)
             return reason
