@@ -7,6 +7,8 @@ every atom, at every step and at every tenth; leverage; standard deviations of f
 eight. Then whole steps of dynamics through ASE, guarded and not. Best of several.
 """
 
+# ruff: noqa: E402 (threads are limited before NumPy starts them)
+
 from __future__ import annotations
 
 import os
@@ -65,7 +67,8 @@ def statics(potential: AcePotential, known: Uncertainty) -> None:
     pairs = neighbours(atoms.positions, atoms.cell[:], atoms.pbc, potential.range)
     eight = known.with_spread(committee_from_posterior(potential, 8, rng=np.random.default_rng(0)))
     others = [
-        replace(potential, coefficients=potential.coefficients * (1 + 0.01 * i), precision=None) for i in range(8)
+        replace(potential, coefficients=potential.coefficients * (1 + 0.01 * i), precision=None)
+        for i in range(8)
     ]
     force = best(lambda: potential.evaluate(atoms.numbers, pairs, threads=1))
     graded = best(lambda: known.evaluate(atoms.numbers, pairs, threads=1))

@@ -6,15 +6,17 @@ Three answers from labelled structures that took no part in the fit:
 - *scale*: the factor :math:`s = \sqrt{\langle e^2 \rangle / \langle u^2 \rangle}`
   by which an indicator u that is a standard
   deviation of the error e is off on the whole;
-- *bounds*: for a nominal probability p, the error stays below :math:`q_p\, g(u)`, with g the expected error found on
-  one half of the structures and q_p the quantile of :math:`e / g(u)` on the other (split conformal prediction), each
-  structure weighing the same. For structures exchangeable with those, that is so with probability p, whatever the
-  indicator is worth; a bad one makes wide bounds. For structures of another kind nothing is promised.
+- *bounds*: for a nominal probability p, the error stays below :math:`q_p\, g(u)`, with g the expected error and q_p the
+  quantile of :math:`e / g(u)`, where each fifth of the structures is judged by the g of the others (cross-conformal
+  prediction), and each structure weighs the same. For a structure exchangeable with those n, that is so for a share p
+  of its atoms on average, whatever the indicator is worth; a bad one makes wide bounds. The quantile is taken at
+  p (n + 1) / n, so that few structures make bounds too wide (by up to 1 / n) rather than too narrow. For structures of
+  another kind nothing is promised.
 
 References
 ----------
 J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani and L. Wasserman, J. Am. Stat. Assoc. 113, 1094 (2018),
-doi:10.1080/01621459.2017.1307116
+doi:10.1080/01621459.2017.1307116; V. Vovk, Ann. Math. Artif. Intell. 74, 9 (2015), doi:10.1007/s10472-013-9368-4
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ LEVELS: Final = (0.5, 0.68, 0.8, 0.9, 0.95)
 
 #: Fewest structures that a calibration is learnt from.
 FEWEST: Final = 10
+
+#: Parts into which structures are divided; each is judged by the map of the others.
+FOLDS: Final = 5
 
 #: Steps of the isotonic map that are kept, at most.
 KNOTS: Final = 200
@@ -158,12 +163,14 @@ def calibrate(
         np.isfinite(indicator).all() and np.isfinite(error).all() and min(indicator.min(), error.min()) >= 0
     ):
         raise InputError("indicators and errors must be finite and not negative")
-    half = np.isin(structure, rng.permutation(kinds)[: len(kinds) // 2])
-    weight = _equal_shares(structure)
-    knots, errors = _isotonic(indicator[half], error[half], weight[half])
-    score = error[~half] / np.interp(indicator[~half], knots, errors)
-    n = len(kinds) - len(kinds) // 2
-    quantiles = {p: _quantile(score, weight[~half], min(1.0, p * (n + 1) / n)) for p in levels}
+    weight, n = _equal_shares(structure), len(kinds)
+    score = np.empty(len(error))
+    for fold in np.array_split(rng.permutation(kinds), FOLDS):
+        own = np.isin(structure, fold)
+        knots, errors = _isotonic(indicator[~own], error[~own], weight[~own])
+        score[own] = error[own] / np.interp(indicator[own], knots, errors)
+    quantiles = {p: _quantile(score, weight, min(1.0, p * (n + 1) / n)) for p in levels}
+    knots, errors = _isotonic(indicator, error, weight)
     squares = np.average(error**2, weights=weight), np.average(indicator**2, weights=weight)
     scale = float(np.sqrt(squares[0] / squares[1])) if squares[1] > 0 else float("inf")
     if not np.isfinite(scale):
