@@ -82,7 +82,7 @@ def test_killed_at_random_moments(tmp_path, oracles, coppers, calls):
 
 
 def _answers(store):
-    return [p for p in store.glob("*/*.json") if p.name != "oracle.json"]
+    return [p for p in store.glob("*/*.json") if p.name != "oracle.json" and not p.name.startswith(".")]
 
 
 def _alone(folder, calls):

