@@ -172,3 +172,16 @@ def test_outliers_are_left_out_element_by_element(fitted, known_frames):
 def test_an_element_without_environments_is_told(alloy, known_frames):
     with pytest.raises(InputError, match="no training structure has an atom of Au"):
         active_sets(LinearSites(alloy), known_frames)
+
+
+def test_structures_may_lose_all_their_atoms_to_the_guard():
+    x = np.random.default_rng(5).normal(size=(40, 3))
+    sites, frames = table_as_sites(x)
+    keep = np.ones(40, bool)
+    keep[8:12] = False  # all of the third structure
+    [found], [factor] = active_sets(sites, frames, keep=keep)
+    assert factor.count == 36
+    assert 2 not in found.origin[:, 0]
+    assert found.grade(x[keep]).max() <= 1.0011
+    with pytest.raises(InputError, match="give one per atom"):
+        active_sets(sites, frames, keep=keep[:3])

@@ -230,7 +230,8 @@ def active_sets(
     length = [np.zeros(k) for k in sites.widths]
     for block, _ in _pass(sites, frames, keep, "surroundings", progress):
         factors[block.element].add(block.rows)
-        np.maximum(length[block.element], np.abs(block.rows).max(axis=0), out=length[block.element])
+        top = np.abs(block.rows).max(axis=0, initial=0.0)
+        np.maximum(length[block.element], top, out=length[block.element])
     _check(sites, factors)
     held = [
         _Competition(k, np.where(scale > 0, scale, 1.0), tolerance, resolution)
