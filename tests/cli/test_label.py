@@ -64,12 +64,23 @@ def test_labels_words_and_going_on(pool, tmp_path):
 
 
 def test_function_of_a_module_here_and_failures(pool, here):
-    result = run(pool, "--oracle", "python:calculators_of_label:Picky", "-o", "out.xyz", "--retries", 0)
+    words = [
+        "--oracle",
+        "python:calculators_of_label:Picky",
+        "-o",
+        "out.xyz",
+        "--retries",
+        0,
+        "--scratch",
+        "work",
+    ]
+    result = run(pool, *words)
     assert result.exit_code == 0, result.output
     assert "failed:" in result.stderr
     assert "RuntimeError: too far" in result.stderr
     x = np.array([atoms.positions[0, 0] for atoms in read(pool).to_atoms()])
     assert 0 < len(read("out.xyz")) == (x <= 0.02).sum() < 5
+    assert len(list((here / "work").iterdir())) == (x > 0.02).sum()
 
 
 def test_nothing_labelled_is_an_error_with_the_reason(tmp_path):

@@ -110,3 +110,28 @@ def test_terminated_politely(tmp_path, oracles, coppers, calls):
     assert words == b""
     assert _answers(tmp_path / "labelled.labels")
     assert not out.exists()
+
+
+def test_nothing_is_left_running(tmp_path, oracles, coppers):
+    """A code that hangs, started by a calculator, ends soon after the labelling was killed."""
+    (oracles / "plan.json").write_text(json.dumps({"3.5000": "spawn and hang"}))
+    write(tmp_path / "pool.xyz", coppers(1))
+    running = command(oracles, tmp_path / "pool.xyz", tmp_path / "labelled.xyz")
+    deadline = time.monotonic() + 60
+    while not (oracles / "grandchild").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.1)
+    grandchild = int((oracles / "grandchild").read_text())
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    while _runs(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _runs(grandchild)
+
+
+def _runs(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

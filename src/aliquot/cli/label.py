@@ -102,6 +102,14 @@ def label_command(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what earlier runs gave up.")
     ] = False,
+    scratch: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            show_default="a temporary one",
+            help="Where codes that work with files work; files of failed calculations stay there.",
+        ),
+    ] = None,
     max_force: Annotated[
         float, typer.Option(help="Labels with a larger force are quarantined, eV/Å; 0 for no limit.")
     ] = 50.0,
@@ -165,6 +173,7 @@ def label_command(
                         timeout=timeout,
                         retries=retries,
                         retry_failed=retry_failed,
+                        scratch=scratch,
                         **judged,
                     )
         except KeyboardInterrupt:
