@@ -32,6 +32,7 @@ from aliquot.fitting.record import Calibration, Rung
 from aliquot.fitting.references import free_atoms, reference_energies
 from aliquot.fitting.robust import Huber
 from aliquot.fitting.splits import TEST, TRAIN, VALIDATION
+from aliquot.fitting.weights import QUANTITIES
 from aliquot.progress import Progress
 from aliquot.solvers import LeastSquares, Path, Ridge, choose
 from aliquot.structures.distances import distances
@@ -294,15 +295,22 @@ class Job:
         """The potential of these coefficients."""
         elements = self.basis.elements
         reference = np.array([self.reference[0].get(z, 0.0) for z in elements])
-        keep = self.recipe.posterior and posterior is not None
+        told = dict(meta or {})
+        if kept := posterior if self.recipe.posterior else None:
+            told["noise"] = self._noise(kept)
         return AcePotential(
             self.basis,
             coefficients.reshape(len(elements), -1),
             reference,
             self.repulsion,
-            meta=dict(meta or {}),
-            precision=posterior.ordered() if keep and posterior is not None else None,
+            meta=told,
+            precision=kept.ordered() if kept else None,
         )
+
+    def _noise(self, posterior: Posterior) -> dict[str, float | None]:
+        """Of labels, as the posterior has it: energies and virials per √atom; None where they have no weight."""
+        weights = self.recipe.weights
+        return {q: posterior.noise / w if (w := getattr(weights, q)) else None for q in QUANTITIES}
 
     # --- judgement ----------------------------------------------------------------------------------------------
 
