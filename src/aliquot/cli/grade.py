@@ -162,7 +162,7 @@ def grade_command(
     made = {"active": place if train or calibrate else None, "out": out, "page": page, "asi": asi}
     _describe(screen, known, graded, select, stop, made, made_new=bool(train))
     left_out = [{"file": e.file, "frame": e.frame, "problem": e.problem} for e in exclusions]
-    record = {} if graded is None else _record(known, graded, select, stop)
+    record = _record(known, graded, select, stop) if as_json and graded is not None else {}
     screen.emit(
         {
             "command": "grade",
@@ -321,24 +321,28 @@ def _worst_table(screen: Screen, graded: Graded) -> None:
 
 
 def _shares(known: Uncertainty, graded: Graded) -> list[dict[str, Any]]:
-    """How often errors of labelled frames lie within their bounds, by config type."""
+    """How often force errors of labelled frames lie within their bounds, by config type."""
     import numpy as np
 
-    from aliquot.uncertainty import coverages, observe
+    from aliquot.uncertainty import coverage
+    from aliquot.uncertainty.guard import force_errors
 
     frames = graded.frames
-    labelled = np.flatnonzero(frames.forces.present)
-    if not known.calibrations or graded.forces_std is None or not len(labelled):
+    bounds = [c for c in known.calibrations if c.target == "forces"]
+    if not bounds or not frames.forces.present.any():
         return []
+    errors, frame_of = force_errors(known.potential, frames), np.repeat(np.arange(len(frames)), frames.sizes)
+    indicators = {"gamma": graded.gamma, "leverage": graded.leverage, graded.kind: graded.force_std}
     out: list[dict[str, Any]] = []
-    for group in np.unique(frames.config_type[labelled]).tolist():
-        some = frames[labelled[frames.config_type[labelled] == group]]
-        for one, found in coverages(known, observe(known, some)):
-            if one.target == "forces":
+    for group in np.unique(frames.config_type[frames.forces.present]).tolist():
+        own = np.isfinite(errors) & (frames.config_type == group)[frame_of]
+        for one in bounds:
+            values = indicators.get(one.indicator)
+            if values is not None and own.any():
+                found = coverage(one, values[own], errors[own], frame_of[own])
                 shares = {f"{p:g}": share for p, share in found.items()}
-                out.append(
-                    {"group": group, "indicator": one.indicator, "frames": len(some), "coverage": shares}
-                )
+                count = len(np.unique(frame_of[own]))
+                out.append({"group": group, "indicator": one.indicator, "frames": count, "coverage": shares})
     return out
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -200,7 +200,7 @@ class _Log:
 def run_guarded(
     known: Uncertainty,
     atoms: Atoms | None,
-    make_engine: Any,
+    make_engine: Callable[[Atoms, dict[str, Any]], Engine],
     *,
     steps: int,
     guard: Guard | None = None,
@@ -262,8 +262,9 @@ def _loop(
 ) -> str:
     """Look, write down, go on; the reason of the end."""
     if log.step == 0 and not log.grades:
+        gamma = engine.advance(0)
         log.append(GRADES, "step,gamma_max\n")
-        if reason := _look(engine.advance(0), engine, log, guard):
+        if reason := _look(gamma, engine, log, guard):
             log.save(engine.atoms(), engine.memory(), shared)
             return reason
         log.save(engine.atoms(), engine.memory(), shared)
