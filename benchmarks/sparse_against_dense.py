@@ -1,6 +1,6 @@
 """How many functions does a sparse model need to be as good as a dense one of a total degree? On the Zuo elements.
 
-Run ``python benchmarks/sparse_against_dense.py [--elements Si,Mo] [--solver ard]``. Dense models (all functions of a
+Run ``python benchmarks/sparse_against_dense.py [--elements Si,Mo] [--solver ard | cost:ard]``. Dense models (all functions of a
 degree, coefficients of the largest evidence) of growing degree are fitted as in ``bench_fit.py``; the sparse path
 chooses from the functions of degrees 25/21/17. For each dense model the smallest sparse one is taken whose error on the
 *validation* structures is not larger, and both are judged by the test structures. Times are those of energy, forces
@@ -26,6 +26,7 @@ from aliquot.fitting import (
     accumulate,
     candidate_basis,
     compare,
+    evaluation_cost,
     reference_energies,
     split_at_random,
     split_by_column,
@@ -72,7 +73,9 @@ def run(element: str, solver: str) -> list[str]:
         problem = LeastSquares.of(training, prior=basis.prior)
         dense = EvidenceRidge().solve(problem, validation=validation)
         if sparse is None:
-            sparse = basis, parse_solver(solver).solve(problem, validation=validation)
+            costs = evaluation_cost(basis) if solver.startswith("cost:") else None
+            priced = LeastSquares.of(training, prior=basis.prior, costs=costs)
+            sparse = basis, parse_solver(solver.removeprefix("cost:")).solve(priced, validation=validation)
         own, path = sparse
         limit = dense.errors("validation")[-1]
         good = np.flatnonzero(path.errors("validation") <= limit)
