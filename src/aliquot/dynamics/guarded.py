@@ -194,6 +194,9 @@ class _Log:
         handle, working = tempfile.mkstemp(prefix=".state-", dir=self.folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(state, file)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(working, 0o666 & ~mask)  # mkstemp makes files that only their owner reads
         os.replace(working, self.folder / STATE)
 
 
