@@ -107,7 +107,7 @@ def _attempt(recipe: Recipe, drive: Drive, number: int) -> Attempt:
     packing = draw_packing(recipe, np.random.default_rng([recipe.seed, _ATTEMPT, number]))
     core = Landscape(evaluator, packing, repel_below)
     positions, _ = core.relax(packing.positions, recipe.steps)
-    packed, seen_packed = _seen(recipe, drive, core, positions)
+    packed, seen_packed, _ = _seen(recipe, drive, core, positions)
     if drive.weight > 0.0:
         known = drive.known if recipe.objective != "local" else None
         local = recipe.objective != "global"
@@ -115,26 +115,21 @@ def _attempt(recipe: Recipe, drive: Drive, number: int) -> Attempt:
         positions, _ = driven.relax(positions, recipe.steps)
     inside = positions @ np.linalg.inv(packing.cell)
     positions = (inside - np.floor(inside)) @ packing.cell
-    rows, seen = _seen(recipe, drive, core, positions)
-    problem = _problem(recipe, core, positions)
+    rows, seen, problem = _seen(recipe, drive, core, positions)
     final = Packing(packing.numbers, positions, packing.cell, packing.shape)
     return Attempt(number, final, core.species, rows, packed, seen, seen_packed, problem)
 
 
-def _seen(recipe: Recipe, drive: Drive, here: Landscape, positions: Array) -> tuple[Array, Array]:
-    """Standardised environments, and what is told of the structure."""
-    pairs = here.pairs(positions)
+def _seen(recipe: Recipe, drive: Drive, here: Landscape, positions: Array) -> tuple[Array, Array, str]:
+    """Standardised environments, what is told of the structure, and what is wrong with it."""
+    pairs = here.around(positions)
     z = drive.standard(here.evaluator.values_near(here.species, pairs), here.species)
     volume = abs(float(np.linalg.det(here.packing.cell)))
-    return z, look(volume, here.species, pairs, z, recipe.basis.r0)
-
-
-def _problem(recipe: Recipe, here: Landscape, positions: Array) -> str:
-    pairs = here.pairs(positions)
+    seen = look(volume, here.species, pairs, z, recipe.basis.r0)
     _, _, shortest = soft_core(here.species, pairs, recipe.repel_below)
-    if not (np.isfinite(positions).all() and shortest >= recipe.closest):
-        return CLOSE
+    if not (np.isfinite(z).all() and shortest >= recipe.closest):
+        return z, seen, CLOSE
     centre = np.repeat(np.arange(len(here.species)), np.diff(pairs.first))
     bonds = recipe.basis.r0[here.species[centre], here.species[pairs.index]]
     near = np.linalg.norm(pairs.vectors, axis=1) < REACH * bonds
-    return "" if len(np.unique(centre[near])) == len(here.species) else ALONE
+    return z, seen, "" if len(np.unique(centre[near])) == len(here.species) else ALONE

@@ -21,7 +21,7 @@ from aliquot.ace.evaluator import AceEvaluator
 from aliquot.ace.verlet_list import VerletList
 from aliquot.explore.entropy import Gaussians, Standard, local_entropy
 from aliquot.explore.packing import Packing
-from aliquot.structures.neighbours import Neighbours
+from aliquot.structures.neighbours import Neighbours, neighbours
 
 __all__ = ["STIFFNESS", "Landscape", "soft_core"]
 
@@ -32,6 +32,8 @@ STIFFNESS: Final = 100.0
 
 #: Å by which the neighbour search looks farther.
 _SKIN: Final = 0.6
+
+_PERIODIC: Final = np.ones(3, bool)
 
 #: Relaxed when no component of the slope is larger, 1/Å.
 _FLAT: Final = 1e-2
@@ -97,20 +99,22 @@ class Landscape:
 
     def __post_init__(self) -> None:
         self.species = self.evaluator.basis.species(self.packing.numbers)
-        self._periodic = np.ones(3, bool)
-        self._list = VerletList(max(self.evaluator.basis.max_cutoff, self.repel_below.max()), _SKIN)
+        sighted = self.weight > 0.0 and self.standard is not None
+        reach = max(self.evaluator.basis.max_cutoff if sighted else 0.0, float(self.repel_below.max()))
+        self._list = VerletList(reach, _SKIN)
 
-    def pairs(self, positions: Array) -> Neighbours:
-        """Neighbours at these positions."""
-        return self._list.update(positions, self.packing.cell, self._periodic)
+    def around(self, positions: Array) -> Neighbours:
+        """All that an environment at these positions sees."""
+        reach = max(self.evaluator.basis.max_cutoff, float(self.repel_below.max()))
+        return neighbours(positions, self.packing.cell, _PERIODIC, reach)
 
     def values(self, positions: Array) -> Array:
         """Site values (n_atoms, d), not standardised."""
-        return self.evaluator.values_near(self.species, self.pairs(positions))
+        return self.evaluator.values_near(self.species, self.around(positions))
 
     def __call__(self, positions: Array) -> tuple[float, Array]:
         """V and its derivative by the positions, (n_atoms, 3), 1/Å."""
-        pairs = self.pairs(positions)
+        pairs = self._list.update(positions, self.packing.cell, _PERIODIC)
         value, slope, _ = soft_core(self.species, pairs, self.repel_below)
         if self.weight == 0.0 or self.standard is None:
             return value, slope
