@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from aliquot.cli import options
+from aliquot.cli.grade_job import GradeJob, GradeOutcome, active_beside, run_grade
 from aliquot.cli.options import OnErrorChoice, Reading
 from aliquot.cli.screen import Screen
-from aliquot.errors import InputError
 
 if TYPE_CHECKING:
-    from aliquot.ace.potential import AcePotential
-    from aliquot.progress import Progress
-    from aliquot.structures import Frames
     from aliquot.uncertainty import Uncertainty
     from aliquot.uncertainty.graded import Graded
 
-__all__ = ["active_beside", "grade_command", "open_uncertainty"]
+__all__ = ["grade_command"]
 
 #: Frames of the largest grades that the screen and the record show.
 SHOWN: Final = 5
@@ -103,200 +99,60 @@ def grade_command(
 
     The first time, --train makes the active set, which is kept beside the potential.
     """
-    from aliquot.ace.potential import AcePotential
-    from aliquot.cli.job import read_usable
-    from aliquot.cli.outputs import Outputs
-    from aliquot.structures import write
-
-    _check_endings(out, page, asi)
-    if not (files or train or calibrate or asi):
-        raise InputError("give structures to grade, or --train with those that the potential was fitted to")
     screen = Screen(quiet=quiet, as_json=as_json)
-    reading = Reading(energy_key, forces_key, virial_key, None, on_error.value, overlap)
-    place = active or active_beside(model)
-    inputs = [model, *(files or ()), *(train or ()), *(calibrate or ())]
-    notes: tuple[str, ...] = ()
-    with Outputs(force=force, inputs=inputs) as outputs, screen.progress() as progress:
-        potential = AcePotential.load(model)
-        with Outputs(force=force or not train, inputs=inputs) as kept:  # calibration adds to the file
-            if train:
-                staged = kept.claim(place)
-                known, notes = _build(
-                    potential, train, reading, committee, weights, full_basis, guard, seed, progress
-                )
-            else:
-                known = open_uncertainty(place, potential, model)
-                staged = kept.claim(place) if calibrate else place
-            if calibrate:
-                known, more = _calibrated(known, calibrate, reading, seed, progress)
-                notes += more
-            if train or calibrate:
-                known.save(staged)
-        if asi is not None:
-            from aliquot.uncertainty import write_asi
-
-            write_asi(outputs.claim(asi), known)
-        graded, exclusions = None, ()
-        if files:
-            from aliquot.uncertainty.graded import grade
-
-            frames, exclusions, _ = read_usable(files, reading, progress)
-            graded = grade(known, frames, spreads=spreads, progress=progress)
-            if out is not None:
-                write(outputs.claim(out), graded.annotated())
-            if page is not None:
-                from aliquot.report.grade import write_grades
-
-                every = (*known.notes, *notes)
-                write_grades(
-                    outputs.claim(page),
-                    graded,
-                    model=str(model),
-                    select=select,
-                    stop=stop,
-                    exclusions=exclusions,
-                    notes=every,
-                )
-    for note in (*known.notes, *notes):
-        screen.warn(f"note: {note}")
-    made = {"active": place if train or calibrate else None, "out": out, "page": page, "asi": asi}
-    _describe(screen, known, graded, select, stop, made, made_new=bool(train))
-    left_out = [{"file": e.file, "frame": e.frame, "problem": e.problem} for e in exclusions]
-    record = _record(known, graded, select, stop) if as_json and graded is not None else {}
-    screen.emit(
-        {
-            "command": "grade",
-            "model": str(model),
-            "files": {what: str(path) for what, path in made.items() if path is not None},
-            "notes": [*known.notes, *notes],
-            "excluded": left_out,
-            "active": _active_record(known),
-            **record,
-        }
+    job = GradeJob(
+        model,
+        files=files or (),
+        train=train or (),
+        active=active or active_beside(model),
+        calibrate=calibrate or (),
+        committee=committee,
+        weights=weights,
+        full_basis=full_basis,
+        guard=guard,
+        spreads=spreads,
+        select=select,
+        stop=stop,
+        out=out,
+        page=page,
+        asi=asi,
+        seed=seed,
+        force=force,
+        reading=Reading(energy_key, forces_key, virial_key, None, on_error.value, overlap),
     )
+    with screen.progress() as progress:
+        outcome = run_grade(job, progress)
+    _describe(outcome, screen)
+    screen.emit(_record(outcome) if as_json else {})
 
 
-def active_beside(model: Path) -> Path:
-    """``model.active`` beside ``model.ace``."""
-    return model.with_name(model.name.removesuffix(".ace") + ".active")
-
-
-def open_uncertainty(place: Path, potential: AcePotential, model: Path) -> Uncertainty:
-    """Read an active set, or say how to make one."""
-    from aliquot.uncertainty import Uncertainty
-
-    if not place.exists():
-        raise InputError(
-            f"there is no {place}; make it once from the structures that the potential was fitted to:"
-            f" aliquot grade {model} --train FILE"
-        )
-    return Uncertainty.load(place, potential)
-
-
-def _check_endings(out: Path | None, page: Path | None, asi: Path | None) -> None:
-    for place, ends in (
-        (out, (".xyz", ".extxyz", ".gz", ".xz", ".traj", ".db")),
-        (page, (".html",)),
-        (asi, (".asi",)),
-    ):
-        if place is not None and place.suffix not in ends:
-            raise InputError(f"{place}: its name must end in {' or '.join(ends)}")
-
-
-def _build(
-    potential: AcePotential,
-    train: Sequence[Path],
-    reading: Reading,
-    committee: int,
-    weights: str,
-    full_basis: bool,
-    guard: bool,
-    seed: int,
-    progress: Progress,
-) -> tuple[Uncertainty, tuple[str, ...]]:
-    """The active set, and a committee if one is asked for."""
-    import numpy as np
-
-    from aliquot.cli.job import read_usable
-    from aliquot.fitting import Weights
-    from aliquot.uncertainty import Uncertainty, bootstrap_committee
-
-    frames, _, _ = read_usable(train, reading, progress)
-    spread = None
-    if committee:
-        spread = bootstrap_committee(
-            potential,
-            frames,
-            committee,
-            rng=np.random.default_rng(seed),
-            weights=Weights.from_text(weights),
-            progress=progress,
-        )
-    known = Uncertainty.build(
-        potential, frames, full_basis=full_basis, guard=guard, spread=spread, progress=progress
-    )
-    return known, _told_part(potential, frames)
-
-
-def _told_part(potential: AcePotential, frames: Frames) -> tuple[str, ...]:
-    """Say if these are not the structures that the potential was fitted to."""
-    fitted = potential.meta.get("structures_hash")
-    if fitted is None or fitted == frames.ids.digest():
-        return ()
-    return (
-        f"the active set is of {len(frames)} structures, not of all {potential.meta.get('structures', 0)} that the fit"
-        " read; right if the others only validated or tested",
-    )
-
-
-def _calibrated(
-    known: Uncertainty, files: Sequence[Path], reading: Reading, seed: int, progress: Progress
-) -> tuple[Uncertainty, tuple[str, ...]]:
-    import numpy as np
-
-    from aliquot.cli.job import read_usable
-    from aliquot.uncertainty import calibrated
-
-    frames, _, _ = read_usable(files, reading, progress)
-    part = f"{len(frames)} structures of {', '.join(str(f) for f in files)}"
-    out = calibrated(known, frames, rng=np.random.default_rng(seed), part=part, progress=progress)
-    return out, (f"calibrated on {part}: bounds hold for structures like those",)
-
-
-def _describe(
-    screen: Screen,
-    known: Uncertainty,
-    graded: Graded | None,
-    select: float,
-    stop: float,
-    made: dict[str, Path | None],
-    *,
-    made_new: bool,
-) -> None:
+def _describe(outcome: GradeOutcome, screen: Screen) -> None:
     """Say what was found, and where it is."""
-    if made_new:
-        for row in _active_record(known):
-            screen.say(
-                f"active set of {row['element']}: {row['rank']} of {row['environments']} environments, for"
-                f" {row['functions']} functions; condition {row['condition']:.1e}, largest grade of training"
-                f" {row['largest']:.3f}"
-            )
-    if graded is not None:
+    job, graded = outcome.job, outcome.graded
+    for note in outcome.notes:
+        screen.warn(f"note: {note}")
+    for row in _active_record(outcome.known) if job.train else []:
+        screen.say(
+            f"active set of {row['element']}: {row['rank']} of {row['environments']} environments, for"
+            f" {row['functions']} functions; condition {row['condition'] or float('inf'):.1e}, largest grade of"
+            f" training {row['largest']:.3f}"
+        )
+    if graded is not None and not screen.silent:
         top = graded.gamma_max
         screen.say(
-            f"{len(top)} frames: {graded.above(1.0)} extrapolate (γ > 1), {graded.above(select)} are above"
-            f" {select:g}, {graded.above(stop)} above {stop:g}; the largest grade is {top.max(initial=0.0):.3g}"
+            f"{len(top)} frames: {graded.above(1.0)} extrapolate (γ > 1), {graded.above(job.select)} are above"
+            f" {job.select:g}, {graded.above(job.stop)} above {job.stop:g}; the largest grade is"
+            f" {top.max(initial=0.0):.3g}"
         )
         _worst_table(screen, graded)
-        if graded.kind and graded.expected is None and graded.forces_std is not None:
+        if graded.forces_std is not None and graded.expected is None:
             screen.warn(
                 f"note: σ of forces is that of the {graded.kind}, not calibrated: it ranks, but does not measure;"
                 " --calibrate FILE learns what it means"
             )
-        _coverage_table(screen, known, graded)
-    for what, path in made.items():
-        if path is not None:
-            screen.say(f"  {path}  {_MEANING[what]}")
+        _coverage_table(screen, outcome.known, graded)
+    for what, path in outcome.files.items():
+        screen.say(f"  {path}  {_MEANING[what]}")
 
 
 _MEANING: Final = {
@@ -347,7 +203,7 @@ def _shares(known: Uncertainty, graded: Graded) -> list[dict[str, Any]]:
 
 
 def _coverage_table(screen: Screen, known: Uncertainty, graded: Graded) -> None:
-    if screen.silent or not (shares := _shares(known, graded)):
+    if not (shares := _shares(known, graded)):
         return
     levels = list(shares[0]["coverage"])
     rows = [
@@ -379,7 +235,20 @@ def _active_record(known: Uncertainty) -> list[dict[str, Any]]:
     ]
 
 
-def _record(known: Uncertainty, graded: Graded, select: float, stop: float) -> dict[str, Any]:
+def _record(outcome: GradeOutcome) -> dict[str, Any]:
+    """The JSON object."""
+    return {
+        "command": "grade",
+        "model": str(outcome.job.model),
+        "files": {what: str(path) for what, path in outcome.files.items()},
+        "notes": list(outcome.notes),
+        "excluded": [{"file": e.file, "frame": e.frame, "problem": e.problem} for e in outcome.exclusions],
+        "active": _active_record(outcome.known),
+        **({} if outcome.graded is None else _graded_record(outcome.job, outcome.known, outcome.graded)),
+    }
+
+
+def _graded_record(job: GradeJob, known: Uncertainty, graded: Graded) -> dict[str, Any]:
     """JSON values of what was graded."""
     frames, top, lever = graded.frames, graded.gamma_max, graded.largest(graded.leverage)
     std = None if graded.force_std is None else graded.largest(graded.force_std)
@@ -398,8 +267,12 @@ def _record(known: Uncertainty, graded: Graded, select: float, stop: float) -> d
         "count": len(frames),
         "structures_hash": frames.ids.digest(),
         "gamma_max": top.tolist(),
-        "thresholds": {"select": select, "break": stop},
-        "above": {"1": graded.above(1.0), "select": graded.above(select), "break": graded.above(stop)},
+        "thresholds": {"select": job.select, "break": job.stop},
+        "above": {
+            "1": graded.above(1.0),
+            "select": graded.above(job.select),
+            "break": graded.above(job.stop),
+        },
         "spread": graded.kind or None,
         "calibrated": graded.expected is not None,
         "worst": worst,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aliquot.cli import options
-from aliquot.cli.grade import active_beside, open_uncertainty
+from aliquot.cli.grade_job import active_beside, open_uncertainty
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError
 
