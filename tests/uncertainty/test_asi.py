@@ -123,3 +123,23 @@ def test_what_pace_cannot_grade_is_refused(tmp_path, fitted, known_frames):
     with pytest.raises(InputError, match="without full_basis"):
         write_asi(tmp_path / "a.asi", full)
     assert not list(tmp_path.iterdir())
+
+
+def test_grades_of_our_functions_with_the_file_of_pacemaker():
+    if not (REFERENCE / "si_chebexpcos.asi").is_file():
+        pytest.skip(f"no reference values in {REFERENCE}; set ALIQUOT_REFERENCE to a folder that has them")
+    potential = read_pace(REFERENCE / "si_chebexpcos.yaml")
+    described = json.loads((REFERENCE / "si_chebexpcos_functions.json").read_text())
+    # one function of that .yaml has its factors in another order, and so its place
+    factors = [(d["rank"], *zip(*sorted(zip(d["n"], d["l"], strict=True)), strict=True)) for d in described]
+    inverse = np.load(REFERENCE / "si_chebexpcos.asi")["Si"][
+        sorted(range(len(factors)), key=factors.__getitem__)
+    ]
+    told = np.load(REFERENCE / "si_chebexpcos_grade.npz")
+    frames = Frames.from_atoms(ase.io.read(REFERENCE / "si_chebexpcos.xyz", ":"))
+    [S], sites = pace_mixing(potential), Uncertainty(potential, (), ()).sites
+    for k in range(len(frames)):
+        pace = np.linalg.solve(S.T, sites.blocks(frames, k)[0].rows.T).T
+        grade = np.abs(pace @ inverse).max(axis=1)
+        # the site matrix has condition 2.7e16, and entries of the inverse reach 2e11
+        np.testing.assert_allclose(grade, told[f"grade_{k}"], atol=2e-3)
