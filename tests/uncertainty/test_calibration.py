@@ -51,6 +51,8 @@ def test_the_map_is_the_error_and_the_scale_its_size():
     at = np.array([1.0, 2.0, 4.0])
     np.testing.assert_allclose(one.expected(at), 3.0 * at * np.sqrt(2 / np.pi), rtol=0.15)
     assert np.all(np.diff(one.errors) >= 0)
+    end = one.knots[-1]
+    assert one.expected(np.array([3 * end]))[0] == pytest.approx(3 * one.errors[-1])
     again = Calibration.from_dict(json.loads(json.dumps(one.to_dict())))
     np.testing.assert_array_equal(again.bound(at, 0.9), one.bound(at, 0.9))
     with pytest.raises(InputError, match=r"levels 0\.5, 0\.68"):

@@ -80,14 +80,14 @@ def write_grades(
 
 def _meaning(graded: Graded) -> str:
     """What standard deviations are worth."""
+    if graded.expected is not None:
+        return "Expected errors are calibrated on held-out structures, and hold for structures like those."
     if graded.force_std is None:
         return "Errors in eV/Å are not estimated."
-    if graded.expected is None:
-        return (
-            "Standard deviations are those of the model, were its form true: <strong>not calibrated</strong>, they rank"
-            " but do not measure."
-        )
-    return "Expected errors are calibrated on held-out structures, and hold for structures like those."
+    return (
+        "Standard deviations are those of the model, were its form true: <strong>not calibrated</strong>, they rank"
+        " but do not measure."
+    )
 
 
 def _along(graded: Graded, select: float, stop: float) -> str:

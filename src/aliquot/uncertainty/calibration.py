@@ -80,8 +80,8 @@ class Calibration:
     part: str
 
     def expected(self, indicator: Array) -> Array:
-        """Expected error; constant beyond the largest value that was seen."""
-        return np.interp(indicator, self.knots, self.errors)
+        """Expected error; beyond the largest value that was seen in proportion to the indicator."""
+        return _mapped(indicator, self.knots, self.errors)
 
     def bound(self, indicator: Array, level: float = 0.9) -> Array:
         """What the error stays below with this probability, on exchangeable structures.
@@ -168,7 +168,7 @@ def calibrate(
     for fold in np.array_split(rng.permutation(kinds), FOLDS):
         own = np.isin(structure, fold)
         knots, errors = _isotonic(indicator[~own], error[~own], weight[~own])
-        score[own] = error[own] / np.interp(indicator[own], knots, errors)
+        score[own] = error[own] / _mapped(indicator[own], knots, errors)
     quantiles = {p: _quantile(score, weight, min(1.0, p * (n + 1) / n)) for p in levels}
     knots, errors = _isotonic(indicator, error, weight)
     squares = np.average(error**2, weights=weight), np.average(indicator**2, weights=weight)
@@ -193,6 +193,12 @@ def _equal_shares(structure: NDArray[np.int64]) -> Array:
     """Weights that add up to one in each structure."""
     _, inverse, counts = np.unique(structure, return_inverse=True, return_counts=True)
     return 1.0 / counts[inverse]
+
+
+def _mapped(indicator: Array, knots: Array, errors: Array) -> Array:
+    """The map, continued through the origin beyond its end."""
+    beyond = np.maximum(indicator / knots[-1], 1.0) if knots[-1] > 0 else 1.0
+    return np.interp(indicator, knots, errors) * beyond
 
 
 def _isotonic(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
