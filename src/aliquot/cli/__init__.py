@@ -18,6 +18,7 @@ from aliquot.cli.demo import demo_command
 from aliquot.cli.features import features_command
 from aliquot.cli.featurize import featurize_command
 from aliquot.cli.fit import fit_command
+from aliquot.cli.generate import generate_command
 from aliquot.cli.grade import grade_command
 from aliquot.cli.inspect import inspect_command
 from aliquot.cli.label import label_command
@@ -71,6 +72,7 @@ app.command("test")(judge_command)
 app.command("label")(label_command)
 app.command("grade")(grade_command)
 app.command("md")(md_command)
+app.command("generate")(generate_command)
 app.command("inspect")(inspect_command)
 app.command("features")(features_command)
 app.command("featurize")(featurize_command)

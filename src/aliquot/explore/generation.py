@@ -13,7 +13,8 @@ moment per element: an attempt costs as much at the end as at the beginning.
 
 Deviations from what is published: both entropies per dimension and in one sum, the global one multiplied by the number
 of environments so that its slope does not fade; environments are those of the atomic cluster expansion; the second
-moment is about the mean of random packings in the objective and in the acceptance alike; K follows the share of
+moment is about the mean of random packings in the objective and in the acceptance alike; no structure is accepted
+unconditionally; K follows the share of
 attempts whose atoms come too close (aimed at 20 %, once a round) rather than counts of ten in a row.
 
 References
@@ -164,8 +165,12 @@ def generate(
         raise InputError(f"the number of structures must be positive; got {n}")
     with tempfile.TemporaryDirectory(prefix="aliquot-") as scratch:
         journal = Journal(Path(scratch) / "journal" if folder is None else folder, recipe)
-        with one_thread():
-            state = _Run(recipe, journal, executor, progress).until(n)
+        try:
+            with one_thread():
+                state = _Run(recipe, journal, executor, progress).until(n)
+        except BaseException:
+            journal.discard()
+            raise
         return _answer(recipe, journal, state, n)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -94,6 +95,11 @@ class Journal:
             Gaussians(held["packed_count"], held["packed_moment"], ridge),
             **{name: said[name] for name in _SCALARS},
         )
+
+    def discard(self) -> None:
+        """Remove the folder if nothing has come of it yet."""
+        if not (self.folder / _STATE).exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def append(self, state: State, text: str, table: NDArray[np.float64]) -> None:
         """Structures and numbers that were accepted since, and the state after them."""

@@ -18,9 +18,6 @@ __all__ = ["ACCEPTED", "NO_GAIN", "Accepted", "State"]
 ACCEPTED: Final = "accepted"
 NO_GAIN: Final = "no gain of entropy"
 
-#: Structures that are accepted whatever they bring, as packed.
-UNCONDITIONAL: Final = 10
-
 #: K at first; the share of attempts whose atoms come too close that it aims at; how fast it follows.
 WEIGHT: Final = 0.1
 AIM: Final = 0.2
@@ -85,7 +82,7 @@ class State:
 
     def drive(self) -> Drive:
         """What drives them."""
-        return Drive(self.standard, self.known, self.weight if self.accepted >= UNCONDITIONAL else 0.0)
+        return Drive(self.standard, self.known, self.weight)
 
     def absorb(self, recipe: Recipe, found: list[Attempt]) -> list[Accepted]:
         """Judge a round in order; the accepted attempts.
@@ -95,11 +92,10 @@ class State:
         """
         kept: list[Accepted] = []
         told = dict.fromkeys(self.verdicts, 0)
-        driven = self.accepted >= UNCONDITIONAL
         for attempt in found:
             gain = self.known.gain(attempt.rows, attempt.species)
             verdict = attempt.problem or ACCEPTED
-            if not attempt.problem and driven and not self._worth(recipe, attempt, gain):
+            if not attempt.problem and not self._worth(recipe, attempt, gain):
                 verdict = NO_GAIN
             told[verdict] += 1
             if verdict == ACCEPTED:
@@ -110,8 +106,7 @@ class State:
         self.attempts += len(found)
         for verdict, times in told.items():
             self.verdicts[verdict] += times
-        if driven:
-            self.weight *= float(np.exp(RATE * (AIM - told[CLOSE] / len(found))))
+        self.weight *= float(np.exp(RATE * (AIM - told[CLOSE] / len(found))))
         return kept
 
     def _worth(self, recipe: Recipe, attempt: Attempt, gain: float) -> bool:
