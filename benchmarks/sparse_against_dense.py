@@ -1,10 +1,10 @@
 """How many functions does a sparse model need to be as good as a dense one of a total degree? On the Zuo elements.
 
 Run ``python benchmarks/sparse_against_dense.py [--elements Si,Mo] [--solver ard | cost:ard]``. Dense models (all
-functions of a degree, coefficients of the largest evidence) of growing degree are fitted as in ``bench_fit.py``; the sparse path
-chooses from the functions of degrees 25/21/17. For each dense model the smallest sparse one is taken whose error on the
-*validation* structures is not larger, and both are judged by the test structures. Times are those of energy, forces
-and virial per atom on one core, neighbours given, measured one after the other.
+functions of a degree, coefficients of the largest evidence) of growing degree are fitted as in ``bench_fit.py``; the
+sparse path chooses from the functions of degrees 25/21/17. For each dense model the smallest sparse one is taken whose
+error on the *validation* structures is not larger, and both are judged by the test structures. Times are those of
+energy, forces and virial per atom on one core, neighbours given, measured one after the other.
 """
 
 from __future__ import annotations
