@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from aliquot.cli.campaign import campaign_app
 from aliquot.cli.compare import compare_command
 from aliquot.cli.demo import demo_command
 from aliquot.cli.features import features_command
@@ -73,6 +74,7 @@ app.command("label")(label_command)
 app.command("grade")(grade_command)
 app.command("md")(md_command)
 app.command("generate")(generate_command)
+app.add_typer(campaign_app, name="campaign")
 app.command("inspect")(inspect_command)
 app.command("features")(features_command)
 app.command("featurize")(featurize_command)
