@@ -104,6 +104,27 @@ def test_guide_to_properties(tmp_path, monkeypatch, copper_potential):
     exec(block, {})
 
 
+def test_guide_to_generating(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "guides" / "generating.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
+    assert len(commands) == 6
+    for command in commands:
+        smaller = re.sub(
+            r"-n (\d+)", lambda n: f"-n {max(6, int(n[1]) // 5) if int(n[1]) < 100 else 12}", command
+        )
+        result = CliRunner().invoke(app, [*smaller.split(), "--steps", "10"])
+        assert result.exit_code == 0, (command, result.output)
+    assert "diverse.xyz" in Path("dense.html").read_text(encoding="utf-8")
+    first, more = (read(name, ":") for name in ("first.xyz", "more.xyz"))
+    assert [atoms.positions.tolist() for atoms in first] == [
+        atoms.positions.tolist() for atoms in more[: len(first)]
+    ]
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(block, {})
+    assert len(read("diverse-seven.xyz", ":")) == 20
+
+
 def test_guide_to_fitting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for packed, name, every in zip(example_files(), ("train.xyz", "other.xyz"), (6, 3), strict=True):
