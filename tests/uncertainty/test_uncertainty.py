@@ -198,3 +198,26 @@ def test_a_potential_without_posterior_has_grades_but_no_spread(fitted, known_fr
         committee_from_posterior(fitted, 0, rng=np.random.default_rng(0))
     with pytest.raises(InputError, match="of 3 coefficients, the potential has"):
         Uncertainty.build(fitted, known_frames, spread=Spread("committee", np.ones((3, 2))))
+
+
+def test_an_element_without_functions_is_never_unknown(alloy, alloy_frames):
+    c = alloy.coefficients.copy()
+    c[1] = 0.0
+    silent = replace(alloy, coefficients=c, precision=None)
+    known = Uncertainty.build(silent, alloy_frames)
+    found = known.assess(alloy_frames, 0)
+    gold = alloy_frames[0].numbers == 79
+    assert np.all(found.gamma[gold] == 0.0)
+    assert np.all(found.leverage[gold] == 0.0)
+    assert np.all(found.gamma[~gold] > 0.0)
+    nothing = replace(alloy, coefficients=0 * c, precision=None)
+    assert Uncertainty.build(nothing, alloy_frames, guard=False).assess(alloy_frames, 0).largest == 0.0
+
+
+def test_alone_in_space(fitted, known_frames):
+    from ase import Atoms
+
+    known = Uncertainty.build(fitted, known_frames)
+    found = known.assess(Frames.from_atoms([Atoms("Cu", positions=[[0, 0, 0]])]))
+    assert np.isfinite(found.gamma).all()
+    assert np.all(found.forces_std == 0.0)
