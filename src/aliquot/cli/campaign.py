@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aliquot.cli import options
-from aliquot.cli.job import find_modules_here
+from aliquot.cli.options import find_modules_here
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError
 

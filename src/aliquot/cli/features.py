@@ -43,7 +43,7 @@ def features_command(
     """Write the features of structures as a table, for file:features.npy or for other programs."""
     import numpy as np
 
-    from aliquot.cli.job import find_modules_here, read_usable
+    from aliquot.cli.options import find_modules_here, read_usable
     from aliquot.cli.outputs import Outputs
     from aliquot.features import featurize
     from aliquot.structures.cache import cache_folder

@@ -52,7 +52,7 @@ def featurize_command(
 
     Stopped at any point, the same command goes on from there.
     """
-    from aliquot.cli.job import find_modules_here
+    from aliquot.cli.options import find_modules_here
     from aliquot.features.building import build_store
 
     screen = Screen(quiet, as_json)

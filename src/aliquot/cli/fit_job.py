@@ -182,7 +182,7 @@ def _read(
     """All structures with the part of each."""
     import numpy as np
 
-    from aliquot.cli.job import read_usable
+    from aliquot.cli.options import read_usable
     from aliquot.fitting import TEST, split_at_random, split_by_column
     from aliquot.structures import Frames
 

@@ -223,7 +223,7 @@ def _known(job: Job, manifest: Manifest, progress: Progress) -> tuple[Features |
         raise InputError(f"{job.pool[0]} does not say how its features are made; give --known as a store")
     if source.spec.startswith("python:") and job.features != source.spec:
         raise InputError(f"{job.pool[0]} was made by {source.spec}; to run it, give --features {source.spec}")
-    from aliquot.cli.job import find_modules_here, read_usable
+    from aliquot.cli.options import find_modules_here, read_usable
 
     find_modules_here(source.spec)
     featurizer = featurizer_of(source.spec, source.elements, pooling=source.pooling)

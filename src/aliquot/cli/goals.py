@@ -98,7 +98,7 @@ def _number(text: str, part: str) -> float:
 
 def read_goals(goals: Sequence[Goal], reading: Reading, progress: Progress) -> tuple[Frames, ...]:
     """The structures of every goal that is a file; any that cannot be used is an error."""
-    from aliquot.cli.job import read_usable
+    from aliquot.cli.options import read_usable
 
     frames: list[Frames] = []
     for goal in goals:

@@ -136,7 +136,7 @@ def open_uncertainty(place: Path, potential: AcePotential, model: Path) -> Uncer
 
 
 def _grade(job: GradeJob, known: Uncertainty, progress: Progress) -> tuple[Graded, tuple[Exclusion, ...]]:
-    from aliquot.cli.job import read_usable
+    from aliquot.cli.options import read_usable
     from aliquot.uncertainty.graded import grade
 
     frames, exclusions, _ = read_usable(job.files, job.reading, progress)
@@ -172,7 +172,7 @@ def _build(job: GradeJob, potential: AcePotential, progress: Progress) -> tuple[
     """The active set, and a committee if one is asked for."""
     import numpy as np
 
-    from aliquot.cli.job import read_usable
+    from aliquot.cli.options import read_usable
     from aliquot.fitting import Weights
     from aliquot.uncertainty import Uncertainty, bootstrap_committee
 
@@ -207,7 +207,7 @@ def _told_part(potential: AcePotential, frames: Frames) -> tuple[str, ...]:
 def _calibrated(job: GradeJob, known: Uncertainty, progress: Progress) -> tuple[Uncertainty, tuple[str, ...]]:
     import numpy as np
 
-    from aliquot.cli.job import read_usable
+    from aliquot.cli.options import read_usable
     from aliquot.uncertainty import calibrated
 
     frames, _, _ = read_usable(job.calibrate, job.reading, progress)

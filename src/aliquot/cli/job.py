@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aliquot.cli.goals import parse_goals, read_goals, targets_of
 from aliquot.cli.limits import Limits
 from aliquot.cli.method_spec import formulas_of, with_values
-from aliquot.cli.options import Reading, count
+from aliquot.cli.options import Reading, count, find_modules_here, read_usable
 from aliquot.cli.outputs import Outputs
 from aliquot.cli.prior import with_prior
 from aliquot.cli.screen import Screen
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from aliquot.structures.limits import Sieved
     from aliquot.table import Features
 
-__all__ = ["Job", "Outcome", "describe_both", "find_modules_here", "read_both", "read_usable", "run"]
+__all__ = ["Job", "Outcome", "describe_both", "read_both", "run"]
 
 #: Keys with which chosen frames are signed.
 KEYS = ("aliquot_rank", "aliquot_gain", "aliquot_cost", "aliquot_file", "aliquot_frame")
@@ -167,24 +166,6 @@ def _try_method(job: Job) -> None:
     select(one, 1, method=job.method, cost=cost, groups=groups, seed=job.seed, **parameters)
 
 
-def read_usable(
-    paths: Sequence[Path], reading: Reading, progress: Progress
-) -> tuple[Frames, tuple[Exclusion, ...], tuple[str, ...]]:
-    """Frames of all files that are physically possible, what was left out, and what to know about them.
-
-    Raises
-    ------
-    FrameError
-        At the first unusable frame, unless they are to be skipped.
-    """
-    loaded = reading.load(paths, progress)
-    if len(loaded.frames) == 0:
-        raise InputError(
-            f"no usable frame in {', '.join(map(str, paths))}; {len(loaded.exclusions)} were excluded"
-        )
-    return loaded.frames, loaded.exclusions, loaded.notes
-
-
 def read_both(
     job: Job, progress: Progress, timings: dict[str, float]
 ) -> tuple[Frames, Frames | None, tuple[Exclusion, ...], tuple[str, ...]]:
@@ -257,12 +238,6 @@ def describe_all(
             )
         )
     return [None if some is None else next(made) for some in sets]
-
-
-def find_modules_here(spec: str) -> None:
-    """Let ``python:module:function`` name a module of the current folder, after all installed ones."""
-    if spec.startswith("python:") and "" not in sys.path:
-        sys.path.append("")
 
 
 def _choose(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from aliquot.cli import options
-from aliquot.cli.job import FORMATS, find_modules_here, read_usable
+from aliquot.cli.job import FORMATS
 from aliquot.cli.label_jobs import write_job_folders
-from aliquot.cli.options import OnErrorChoice, Reading
+from aliquot.cli.options import OnErrorChoice, Reading, find_modules_here, read_usable
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aliquot.cli.job import read_usable
-from aliquot.cli.options import Reading
+from aliquot.cli.options import Reading, read_usable
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError
 

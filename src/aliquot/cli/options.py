@@ -1,8 +1,9 @@
-"""What do the commands have in common? The same option by the same name, with the same meaning and help."""
+"""What do the commands have in common? The same option by the same name, with the same meaning and help; reading."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,7 +16,7 @@ from aliquot.errors import InputError
 
 if TYPE_CHECKING:
     from aliquot.progress import Progress
-    from aliquot.structures import LabelKeys, Loaded
+    from aliquot.structures import Exclusion, Frames, LabelKeys, Loaded
 
 __all__ = [
     "AsJson",
@@ -34,6 +35,8 @@ __all__ = [
     "TypeMap",
     "VirialKey",
     "count",
+    "find_modules_here",
+    "read_usable",
 ]
 
 
@@ -172,3 +175,27 @@ def count(text: str, pool_size: int) -> int:
     if not re.fullmatch(r"[0-9]{1,15}", text.strip()) or int(text) < 1:
         raise InputError(f"-n {text}: give a positive number of structures, or a percentage such as 10%")
     return int(text)
+
+
+def read_usable(
+    paths: Sequence[Path], reading: Reading, progress: Progress
+) -> tuple[Frames, tuple[Exclusion, ...], tuple[str, ...]]:
+    """Frames of all files that are physically possible, what was left out, and what to know about them.
+
+    Raises
+    ------
+    FrameError
+        At the first unusable frame, unless they are to be skipped.
+    """
+    loaded = reading.load(paths, progress)
+    if len(loaded.frames) == 0:
+        raise InputError(
+            f"no usable frame in {', '.join(map(str, paths))}; {len(loaded.exclusions)} were excluded"
+        )
+    return loaded.frames, loaded.exclusions, loaded.notes
+
+
+def find_modules_here(spec: str) -> None:
+    """Let ``python:module:function`` name a module of the current folder, after all installed ones."""
+    if spec.startswith("python:") and "" not in sys.path:
+        sys.path.append("")

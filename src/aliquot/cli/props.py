@@ -81,7 +81,7 @@ def props_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure a crystal: lattice constant, bulk modulus, elastic constants, vacancy, surfaces."""
-    from aliquot.cli.job import find_modules_here
+    from aliquot.cli.options import find_modules_here
     from aliquot.cli.outputs import Outputs
     from aliquot.properties import QUANTITIES, crystal_properties, open_calculator
 

@@ -52,7 +52,7 @@ def judge_command(
     from aliquot.ace.potential import AcePotential
     from aliquot.cli.fit import error_table
     from aliquot.cli.fit_job import column
-    from aliquot.cli.job import read_usable
+    from aliquot.cli.options import read_usable
     from aliquot.cli.outputs import Outputs
     from aliquot.fitting import compare
 
