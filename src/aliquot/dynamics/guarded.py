@@ -335,8 +335,11 @@ def _resumed(folder: Path, shared: dict[str, Any]) -> tuple[_Log, Atoms, dict[st
         )
         atoms.set_momenta(np.array(told["momenta"]))
         log = _Log(folder, int(state["step"]), int(state["last_candidate"]), int(state["candidates"]))
-        for name, size in state["sizes"].items():
-            os.truncate(folder / Path(name).name, int(size))
+        for name in (TRAJECTORY, CANDIDATES, GRADES):
+            if name in state["sizes"]:
+                os.truncate(folder / name, int(state["sizes"][name]))
+            else:  # begun after the state was written
+                (folder / name).unlink(missing_ok=True)
         changed = sorted(
             k for k in {*shared, *state["settings"]} if shared.get(k) != state["settings"].get(k)
         )

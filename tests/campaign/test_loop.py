@@ -1,0 +1,175 @@
+"""Rounds, goals and limits of small campaigns, and what happens when a stage fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aliquot.ace.potential import AcePotential
+from aliquot.campaign import History, Round, read_history, run
+from aliquot.campaign.exploring import _quantile
+from aliquot.campaign.loop import verdict
+from aliquot.campaign.settings import Goal
+from aliquot.errors import InputError
+from aliquot.fitting import compare
+from aliquot.structures import read
+
+
+def test_rounds(tmp_path, settings):
+    stages: list[str] = []
+    done = run(settings(), tmp_path / "run", on_stage=lambda history, stage: stages.append(stage))
+    assert stages == ["label", "fit", "test"] + 2 * ["explore", "select", "label", "fit", "test"]
+    assert done.ended == "2 rounds are done, as many as the goal allows"
+    assert [one.asked for one in done.rounds] == [6, 8, 10]
+    # what is told is what the files say
+    model = AcePotential.load(done.model)
+    judged = compare(model, read(tmp_path / "run" / "test-labelled.xyz"), threads=1)
+    wrong = judged.predicted["forces"] - judged.label["forces"]
+    assert done.rounds[-1].force_mae == pytest.approx(np.abs(wrong).mean())
+    assert done.rounds[-1].force_mae < 0.5 * done.rounds[0].force_mae
+    # nothing is chosen twice
+    chosen = [read(path) for path in sorted((tmp_path / "run").glob("round-*/selected.xyz"))]
+    every = np.concatenate([frames.hashes for frames in chosen])
+    assert len(np.unique(every)) == len(every) == 10
+    # a second call does nothing, a farther goal goes on
+    assert run(settings(), tmp_path / "run", on_stage=pytest.fail).ended == done.ended
+    more = run(settings(goal={"rounds": 3}), tmp_path / "run")
+    assert [one.asked for one in more.rounds] == [6, 8, 10, 12]
+    assert read_history(tmp_path / "run").rounds == more.rounds
+
+
+def test_labels_are_a_limit(tmp_path, settings):
+    done = run(settings(goal={"labels": 9, "rounds": 9}), tmp_path / "run")
+    assert [one.asked for one in done.rounds] == [6, 8, 9]
+    assert done.ended == "9 labels are spent, as many as the goal allows"
+
+
+def test_costs(tmp_path, settings):
+    told = settings(select={"cost_power": 1.0, "batch": 5}, goal={"cost": 100.0, "rounds": 9})
+    done = run(told, tmp_path / "run")
+    assert done.rounds[0].cost == 24.0  # six cells of four atoms
+    assert [one.cost for one in done.rounds[:2]] == [24.0, 88.0]  # two of 32 atoms can be paid
+    assert done.ended == "round 2 chose nothing: no candidate can be paid any more"
+
+
+@pytest.mark.parametrize("quality", ["gamma", "leverage", "force_std"])
+def test_uncertainty_as_quality(tmp_path, settings, quality):
+    told = settings(select={"method": "kdpp", "quality": quality}, goal={"rounds": 1})
+    done = run(told, tmp_path / "run")
+    assert done.rounds[1].stages["select"]["method"] == "kdpp"
+    assert done.rounds[1].asked == 8
+
+
+def test_executor_and_a_factory(tmp_path, settings):
+    from ase.calculators.emt import EMT
+
+    with ThreadPoolExecutor(2) as executor:
+        done = run(settings(goal={"rounds": 1}), tmp_path / "run", oracle=EMT, executor=executor)
+    assert done.rounds[-1].labelled == 8
+
+
+def test_labels_of_the_start_from_its_file(tmp_path, settings, table):
+    first = run(settings(goal={"rounds": 1}), tmp_path / "first")
+    given = str(tmp_path / "first" / "round-000" / "labelled.xyz")
+    done = run(
+        settings(start={"structures": given, "labels": "file"}, goal={"rounds": 1}), tmp_path / "second"
+    )
+    assert done.rounds[0].force_mae == pytest.approx(first.rounds[0].force_mae, rel=1e-6)
+    bad = settings(start={"structures": str(tmp_path / "start.xyz"), "labels": "file"})
+    with pytest.raises(InputError, match="has energy and forces in its file"):
+        run(bad, tmp_path / "third")
+
+
+def test_oracle_that_fails(tmp_path, settings, oracles):
+    told = settings(label={"oracle": "python:counted_oracle:Fails", "retries": 0}, test={"structures": []})
+    with pytest.raises(InputError, match=r"none of 2 structures .* was labelled; .* no convergence"):
+        run(told, tmp_path / "run")
+    history = read_history(tmp_path / "run")
+    assert [list(one.stages) for one in history.rounds] == [["label", "fit", "test"], ["explore", "select"]]
+    # what failed is told, and the rest teaches
+    half = settings(label={"oracle": "python:counted_oracle:Some", "retries": 0}, test={"structures": []},
+                    select={"batch": 8}, goal={"rounds": 1})  # fmt: skip
+    done = run(half, tmp_path / "half")
+    last = done.rounds[-1]
+    chosen, failed = last.stages["select"]["selected"], len(last.stages["label"]["failed"])
+    assert 0 < failed < chosen
+    assert (last.asked, last.labelled) == (6 + chosen, 6 + chosen - failed)
+
+
+def test_other_oracle_other_folder(tmp_path, settings, oracles):
+    run(settings(goal={"labels": 6}), tmp_path / "run")
+    with pytest.raises(InputError, match=r"label.oracle = 'emt', and now it is 'python"):
+        run(settings(label={"oracle": "python:counted_oracle:Counted"}), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match=r"holds 'thesis.tex' and no campaign"):
+        run(settings(), tmp_path / "other")
+    with pytest.raises(InputError, match="there is no campaign in"):
+        read_history(tmp_path / "other")
+
+
+def test_only_one_at_a_time(tmp_path, settings):
+    from aliquot.campaign.folder import Folder, plain
+
+    (tmp_path / "told.json").write_text(json.dumps(plain(settings())))
+    code = (
+        "import json, sys; from aliquot.campaign import run, settings_from;"
+        " run(settings_from(json.load(open(sys.argv[1]))), sys.argv[2])"
+    )
+    with Folder(tmp_path / "run", settings()):
+        words = [sys.executable, "-c", code, str(tmp_path / "told.json"), str(tmp_path / "run")]
+        other = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "another process is at work" in other.stderr
+
+
+def test_a_damaged_stage_is_told(tmp_path, settings):
+    run(settings(goal={"labels": 6}), tmp_path / "run")
+    (tmp_path / "run" / "round-000" / "fit.json").write_text("{")
+    with pytest.raises(InputError, match=r"fit.json is damaged .*its stage is done again"):
+        run(settings(), tmp_path / "run")
+
+
+def test_nothing_new_ends_it(tmp_path, settings):
+    # walks that write nothing down
+    told = settings(explore={"dump": 0, "select": 1e30, "stop": 1e30, "steps": 10})
+    done = run(told, tmp_path / "run")
+    assert done.rounds[-1].dry
+    assert "no walk met a structure that was not known" in done.ended
+
+
+def _history(*rounds):
+    return History(None, {}, rounds)  # type: ignore[arg-type]
+
+
+def _round(number, error=None, gamma=None, asked=0):
+    stages = {"test": {"errors": {"forces": {"mae": error}} if error else {}, "seconds": 0.0}}
+    if number:
+        stages["explore"] = {"gamma_quantile": gamma, "seconds": 0.0}
+    return Round(number, stages, asked, asked, float(asked))
+
+
+def test_verdicts():
+    both = Goal(force_mae=0.05, gamma=2.0)
+    assert verdict(both, _history(_round(0, 0.01))) == ""  # nothing has walked yet
+    assert verdict(both, _history(_round(0, 0.01), _round(1, 0.01, None))) == ""  # walks ended early
+    assert verdict(both, _history(_round(0, 0.1), _round(1, 0.06, 1.0))) == ""
+    assert verdict(both, _history(_round(0, 0.1), _round(1, 0.04, 1.0))).startswith("the goal is reached")
+    assert (
+        verdict(Goal(labels=5), _history(_round(0, asked=5)))
+        == "5 labels are spent, as many as the goal allows"
+    )
+    assert verdict(Goal(rounds=1), _history(_round(0), replace(_round(1), stages={}))) == ""  # under way
+
+
+def test_quantile_counts_looks_that_never_came():
+    grades = np.array([1.0, 3.0, 2.0, 4.0])
+    assert _quantile(grades, 4, 0.5) == 2.0
+    assert _quantile(grades, 4, 1.0) == 4.0
+    assert _quantile(grades, 8, 0.5) == 4.0
+    assert _quantile(grades, 8, 0.6) is None
