@@ -120,7 +120,7 @@ def test_nothing_is_overwritten_without_force(training, tmp_path):
         (["--split", "nosuch"], "nosuch"),
         (["--group-by", "nosuch"], "no frame has a key 'nosuch'"),
         (["--weights", "30/1/1", "--offset", "liquid"], "which no training structure has"),
-        (["--choose", "best"], "best"),
+        (["--choose", "worst"], "worst"),
         (["--weights", "a/b/c"], "a/b/c"),
         (["-o", "model.txt"], "ends in .ace"),
         (["--energy-key", "nosuch"], "nosuch"),

@@ -236,6 +236,8 @@ def test_gives_up_when_everything_fails(tmp_path, oracles, coppers, calls):
     assert "3 others in a row had failed" in found.of_kind("pending")[0].reason
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")  # JAX, if another test has imported it
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python, from 3.12 on
 @pytest.mark.parametrize("start", ["spawn", "fork"])
 def test_processes_of_an_executor(tmp_path, oracles, start, monkeypatch, coppers, calls):
     monkeypatch.setenv("PYTHONPATH", f"{oracles}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
