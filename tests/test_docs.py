@@ -175,6 +175,23 @@ def test_guide_to_labels(tmp_path, monkeypatch):
     assert len(read("labelled-in-python.xyz", ":")) == 3
 
 
+def test_guide_to_campaigns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "guides" / "campaigns.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
+    assert [command.split()[1] for command in commands] == ["init", "run", "status"]
+    for command in commands:
+        result = CliRunner().invoke(app, command.split())
+        assert result.exit_code == 0, (command, result.output)
+        if " init " in command:
+            write("copper/test.xyz", read("copper/test.xyz", "::5"), format="extxyz")
+    assert Path("copper/campaign.run/campaign.html").stat().st_size
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert names["history"].rounds[-1].force_mae < 0.05
+
+
 def test_tutorial_in_small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = ROOT / "docs" / "tutorials" / "make_pool.py"
