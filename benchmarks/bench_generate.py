@@ -28,7 +28,8 @@ ROUND = 64
 
 
 def state_of(folder: Path) -> State:
-    state = Journal(folder, RECIPE).load()
+    with Journal(folder, RECIPE) as journal:
+        state = journal.load()
     assert state is not None
     return state
 

@@ -12,6 +12,7 @@ from aliquot.errors import InputError
 from aliquot.explore import Recipe, generate
 from aliquot.explore import generation as module
 from aliquot.explore.attempt import REACH
+from aliquot.explore.journal import Journal
 from aliquot.structures.contacts import contacts
 from aliquot.structures.neighbours import neighbours
 
@@ -104,8 +105,21 @@ def test_a_folder_of_something_else(tmp_path):
     (kept / "state.npz").write_bytes(b"not an archive")
     with pytest.raises(InputError, match="damaged"):
         generate(SMALL, 2, folder=kept)
-    with pytest.raises(InputError, match="cannot keep"):
-        generate(SMALL, 2, folder=tmp_path / "missing" / "kept")
+    (tmp_path / "file").write_text("words")
+    with pytest.raises(InputError, match="not a folder"):
+        generate(SMALL, 2, folder=tmp_path / "file")
+
+
+def test_two_at_one_folder(tmp_path):
+    with Journal(tmp_path / "kept", SMALL), pytest.raises(InputError, match="another process"):
+        generate(SMALL, 2, folder=tmp_path / "kept")
+    generate(SMALL, 2, folder=tmp_path / "kept")
+
+
+def test_nothing_is_left_of_what_could_not_begin(tmp_path):
+    with pytest.raises(InputError, match="own images"):
+        generate(replace(SMALL, volume=(0.5, 0.6)), 2, folder=tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
 
 
 def test_a_worker_that_dies():

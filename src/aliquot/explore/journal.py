@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +31,7 @@ _SCALARS: Final = ("weight", "attempts", "accepted", "verdicts", "history", "sec
 
 
 class Journal:
-    """The folder of one generation.
+    """The folder of one generation, as a context: held, nobody else writes there.
 
     Parameters
     ----------
@@ -41,14 +42,14 @@ class Journal:
     Raises
     ------
     InputError
-        If the folder holds something else, or the journal of another recipe, or cannot be written.
+        If the folder holds something else, or the journal of another recipe, is in use, or cannot be written.
     """
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
         wanted = json.loads(json.dumps(recipe.to_dict()))
+        self._release = _held(folder)
         try:
-            folder.mkdir(exist_ok=True)
             there = sorted(path.name for path in folder.iterdir())
             if _RECIPE in there:
                 _check_same(folder, json.loads((folder / _RECIPE).read_text(encoding="utf-8")), wanted)
@@ -57,9 +58,16 @@ class Journal:
             else:
                 _replace(folder / _RECIPE, (json.dumps(wanted, indent=1) + "\n").encode())
         except (OSError, ValueError) as error:
+            self._release()
             if isinstance(error, InputError):
                 raise
             raise InputError(f"cannot keep a generation in {folder}: {error}") from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
 
     @property
     def structures(self) -> Path:
@@ -126,6 +134,18 @@ class Journal:
     def table(self, columns: int) -> NDArray[np.float64]:
         """All numbers that were appended, (n_accepted, columns)."""
         return np.fromfile(self.folder / _TABLE, "<f8").reshape(-1, columns)
+
+
+def _held(folder: Path) -> Callable[[], None]:
+    """Make the folder if need be and lock it; call the answer to let others in."""
+    from aliquot.features.writing import locked
+
+    try:
+        return locked(folder)
+    except OSError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot keep a generation in {folder}: {error}") from error
 
 
 def _check_same(folder: Path, there: dict[str, Any], wanted: dict[str, Any]) -> None:
