@@ -16,11 +16,13 @@ from typer.core import TyperGroup
 from aliquot.cli.campaign import campaign_app
 from aliquot.cli.compare import compare_command
 from aliquot.cli.demo import demo_command
+from aliquot.cli.explore import explore_command
 from aliquot.cli.features import features_command
 from aliquot.cli.featurize import featurize_command
 from aliquot.cli.fit import fit_command
 from aliquot.cli.generate import generate_command
 from aliquot.cli.grade import grade_command
+from aliquot.cli.hal import hal_command
 from aliquot.cli.inspect import inspect_command
 from aliquot.cli.label import label_command
 from aliquot.cli.md import md_command
@@ -73,6 +75,8 @@ app.command("test")(judge_command)
 app.command("label")(label_command)
 app.command("grade")(grade_command)
 app.command("md")(md_command)
+app.command("hal")(hal_command)
+app.command("explore")(explore_command)
 app.command("generate")(generate_command)
 app.add_typer(campaign_app, name="campaign")
 app.command("inspect")(inspect_command)

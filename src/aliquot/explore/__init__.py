@@ -4,6 +4,7 @@ from aliquot.explore.bias import Bias, Noise, bias_from_frames, bias_from_potent
 from aliquot.explore.biased import Biased
 from aliquot.explore.census import Census
 from aliquot.explore.generation import Generated, generate
+from aliquot.explore.grade_driven import GradeExploration, GradeSettings, explore_grades
 from aliquot.explore.hal import hal
 from aliquot.explore.moves import Moves
 from aliquot.explore.recipe import SHAPES, Recipe
@@ -25,6 +26,8 @@ __all__ = [
     "DescriptorSurrogate",
     "Exploration",
     "Generated",
+    "GradeExploration",
+    "GradeSettings",
     "HalSettings",
     "Moves",
     "Noise",
@@ -33,6 +36,7 @@ __all__ = [
     "Surrogate",
     "bias_from_frames",
     "bias_from_potential",
+    "explore_grades",
     "generate",
     "hal",
     "surrogate_from_python",

@@ -172,6 +172,8 @@ class _Search:
             self._teach(state)
             self._save(state)
         if not state.found:
+            if self.path is not None:
+                self.path.unlink(missing_ok=True)  # there is nothing to go on from
             raise InputError(self._why_nothing(state))
         return self._record(state)
 

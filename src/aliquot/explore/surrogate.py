@@ -199,6 +199,25 @@ class AceSurrogate:
         mean = self._complete(seen.kept, Evaluation(energies[0], forces[0], virial[0]))
         return mean, forces[1], virial[1]
 
+    def pull_site(self, seen: Seen, atom: int, coefficients: Array) -> Array:
+        """Forces of the energy of one atom, (n_atoms, 3), whose functions have these coefficients, (n_functions,)."""
+        from aliquot.ace.tilted_kernel import pull_two
+
+        kept: _Densities = seen.kept
+        every = np.zeros(self.small.coefficients.shape)
+        every[kept.species[atom]] = coefficients
+        one = self._linear(every)
+        ((block, lane),) = np.argwhere(kept.members == atom)
+        members = np.full((1, kept.members.shape[1]), -1)
+        members[0, lane] = atom
+        n = len(kept.species)
+        forces = np.zeros((1, n, 3))
+        around = (kept.pairs.first, kept.pairs.index, kept.pairs.vectors, kept.species)
+        basis = (self._evaluator.radials, self._evaluator.program)
+        some = (members, kept.element[block : block + 1], kept.density[block : block + 1])
+        pull_two(*around, *basis, *some, one, one, np.zeros((1, n)), forces, np.zeros((1, 3, 3)))
+        return forces[0]
+
     def _spread_out(self, cotangent: Array) -> Array:
         out = np.zeros(self.small.coefficients.size)
         out[self.columns] = cotangent
