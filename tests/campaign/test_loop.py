@@ -66,6 +66,19 @@ def test_uncertainty_as_quality(tmp_path, settings, quality):
     assert done.rounds[1].asked == 8
 
 
+def test_biased_walks(tmp_path, settings):
+    told = settings(explore={"mode": "hal", "trigger": 0.03, "temperatures": [900]}, goal={"rounds": 1})
+    done = run(told, tmp_path / "run")
+    assert 1 <= done.rounds[1].stages["explore"]["candidates"] <= 2
+    assert done.rounds[-1].force_mae < 0.5 * done.rounds[0].force_mae
+    high = settings(
+        explore={"mode": "hal", "trigger": 30.0, "temperatures": [900], "steps": 10}, goal={"rounds": 1}
+    )
+    assert "Lower trigger" in run(high, tmp_path / "high").ended
+    with pytest.raises(InputError, match="along walks without bias"):
+        settings(explore={"mode": "hal"}, goal={"gamma": 2.0})
+
+
 def test_executor_and_a_factory(tmp_path, settings):
     from ase.calculators.emt import EMT
 

@@ -49,7 +49,9 @@ def choose_batch(
     """
     began = time.perf_counter()
     if now.stages["explore"]["candidates"] == 0:
-        return {"selected": 0, "why": "no walk met a structure that was not known", "seconds": 0.0}
+        walks = now.stages["explore"]["walks"]
+        reason = f"no walk met a structure that was not known; the first ended: {walks[0]['reason']}"
+        return {"selected": 0, "why": reason, "seconds": 0.0}
     pool = read(place.round(now.number) / "candidates.xyz")
     told, goal = settings.select, settings.goal
     n = min(told.batch, len(pool))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.campaign.folder import Folder, write_json
+from aliquot.campaign.hyperactive import search
 from aliquot.campaign.settings import Exploring, Settings
 from aliquot.dynamics.engines import ase_engine
 from aliquot.dynamics.guarded import CANDIDATES, GRADES, STATE, TRAJECTORY, Guard, run_guarded
@@ -76,7 +77,7 @@ def explore(
     for done, walk in enumerate(walks):
         progress("explore", done, len(walks))
         if not walk.record.exists():
-            _go(walk, told, known, starts)
+            write_json(walk.record, (_go if told.mode == "md" else _search)(walk, told, known, starts))
     progress("explore", len(walks), len(walks))
     found, dropped = _gather(walks, place.tried())
     if len(found) > told.pool:
@@ -85,13 +86,15 @@ def explore(
     if len(found):
         write(place.round(number) / "candidates.xyz", found, force=True)
     records = [json.loads(walk.record.read_text("utf-8")) for walk in walks]
-    grades = np.concatenate([_grades(walk.folder) for walk in walks])
-    looks = len(walks) * (told.steps // told.every + 1)
+    grades, looks = np.array([record["largest"] for record in records]), 0
+    if told.mode == "md":
+        grades = np.concatenate([_grades(walk.folder) for walk in walks])
+        looks = len(walks) * (told.steps // told.every + 1)
     return {
         "candidates": len(found),
         "dropped": dropped,
-        "looks": len(grades),
-        "gamma_quantile": _quantile(grades, looks, settings.goal.quantile),
+        "looks": looks and len(grades),
+        "gamma_quantile": _quantile(grades, looks, settings.goal.quantile) if looks else None,
         "gamma_largest": float(grades.max(initial=0.0)),
         "stopped": sum(not record["finished"] for record in records),
         "walks": records,
@@ -101,12 +104,13 @@ def explore(
 
 def _walks(folder: Path, number: int, settings: Settings) -> Iterator[_Walk]:
     told = settings.explore
-    for k, temperature in enumerate(t for t in told.temperatures for _ in range(told.walkers)):
+    each = told.walkers if told.mode == "md" else 1
+    for k, temperature in enumerate(t for t in told.temperatures for _ in range(each)):
         yield _Walk(folder / f"walk-{k:03d}", k, temperature, (settings.seed, number, k))
 
 
-def _go(walk: _Walk, told: Exploring, known: Uncertainty, starts: Frames) -> None:
-    """One walk, from its beginning or its last state."""
+def _go(walk: _Walk, told: Exploring, known: Uncertainty, starts: Frames) -> dict[str, Any]:
+    """One walk, from its beginning or its last state; its record."""
     rng = np.random.default_rng(walk.seed)
     first = bare(starts[[int(rng.integers(len(starts)))]]).to_atoms()[0]
     first.positions += rng.normal(scale=told.displace, size=first.positions.shape)
@@ -131,16 +135,23 @@ def _go(walk: _Walk, told: Exploring, known: Uncertainty, starts: Frames) -> Non
         settings={"temperature": walk.temperature, "timestep": told.timestep, "friction": told.friction},
         resume=again,
     )
-    write_json(
-        walk.record,
-        {
-            "temperature": walk.temperature,
-            "steps": done.steps,
-            "finished": done.finished,
-            "reason": done.reason,
-            "largest": done.largest,
-        },
+    return {
+        "temperature": walk.temperature,
+        "steps": done.steps,
+        "finished": done.finished,
+        "reason": done.reason,
+        "largest": done.largest,
+    }
+
+
+def _search(walk: _Walk, told: Exploring, known: Uncertainty, starts: Frames) -> dict[str, Any]:
+    """Biased walks at one temperature, from displaced starts; their record."""
+    rng = np.random.default_rng(walk.seed)
+    first = bare(starts)
+    first = replace(
+        first, positions=first.positions + rng.normal(scale=told.displace, size=first.positions.shape)
     )
+    return search(walk.folder, told, walk.temperature, known, first, seed=int(rng.integers(2**31)))
 
 
 def _gather(walks: list[_Walk], tried: set[bytes]) -> tuple[Frames, int]:

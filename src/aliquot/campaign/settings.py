@@ -13,6 +13,9 @@ __all__ = ["Choosing", "Exploring", "Fitting", "Goal", "Labelling", "Settings", 
 #: Where labels come from.
 SOURCES: Final = ("oracle", "file")
 
+#: How to explore.
+MODES: Final = ("md", "hal")
+
 #: What a candidate's quality may be: the largest of its atoms' values.
 QUALITIES: Final = ("gamma", "leverage", "force_std")
 
@@ -41,15 +44,17 @@ class Structures:
 
 @dataclass(frozen=True)
 class Exploring:
-    """Dynamics under guard of the grade (:mod:`aliquot.dynamics.guarded`), at every temperature.
+    """Dynamics at every temperature, under guard of the grade or driven to where the model is ignorant.
 
     Parameters
     ----------
+    mode : str
+        ``md``: :mod:`aliquot.dynamics.guarded`; ``hal``: :mod:`aliquot.explore.hal`.
     structures : tuple of str
         Files with the structures where walks begin; those of the start by default.
     temperatures : tuple of float, K
     walkers : int
-        Walks per temperature and round.
+        Walks per temperature and round; in ``hal``, structures to be found at each temperature.
     steps : int
     displace : float, Å
         Standard deviation by which every coordinate is displaced at the beginning of a walk.
@@ -63,8 +68,11 @@ class Exploring:
         Every so many steps a structure is a candidate whatever its grade; 0 for none.
     pool : int
         Candidates of one round, at most; beyond, a random part of them.
+    bias, trigger : float
+        Of ``hal``: share of the forces that the bias has, and relative uncertainty of a force that ends a walk.
     """
 
+    mode: str = "md"
     structures: tuple[str, ...] = ()
     temperatures: tuple[float, ...] = (300.0, 600.0, 900.0, 1200.0)
     walkers: int = 1
@@ -78,11 +86,16 @@ class Exploring:
     spacing: int = 20
     dump: int = 50
     pool: int = 300
+    bias: float = 0.2
+    trigger: float = 0.3
 
     def __post_init__(self) -> None:
+        _one_of("mode", self.mode, MODES)
         if not self.temperatures:
             raise InputError("temperatures is empty; give at least one, in K")
-        _positive(self, "walkers", "steps", "timestep", "friction", "select", "every", "pool")
+        _positive(
+            self, "walkers", "steps", "timestep", "friction", "select", "every", "pool", "bias", "trigger"
+        )
         for value in self.temperatures:
             if not value > 0:
                 raise InputError(f"temperatures has {value:g}; each must be positive, in K")
@@ -282,6 +295,10 @@ class Settings:
             raise InputError(
                 "[goal] force_mae is measured on test structures, and [test] has none; name a file, or leave the"
                 " goal out"
+            )
+        if self.goal.gamma is not None and self.explore.mode == "hal":
+            raise InputError(
+                '[goal] gamma is measured along walks without bias; set mode = "md" in [explore], or leave gamma out'
             )
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; it must not be negative")

@@ -18,9 +18,13 @@ from aliquot.report.tables import count, number, plural, seconds, sentence, tabl
 from aliquot.report.write import put
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["write_campaign"]
+
+#: Grades beyond are drawn as this.
+MOST = 1000.0
 
 _SHADES = {"explore": KNOWN, "select": CHOSEN, "label": INK, "fit": POOL, "test": MUTED}
 _HATCH = {"explore": "", "select": "", "label": "///", "fit": "", "test": "..."}
@@ -123,6 +127,7 @@ def _error(history: History) -> str:
             ax.axhline(1000 * goal, color=MUTED, ls="--", lw=0.9, label="goal")
         ax.set_yscale("log")
         ax.set(xlabel="labels", ylabel="force MAE (meV/Å)")
+        _whole(ax)
         plain_log(ax.yaxis)
         ax.legend()
         return drawn
@@ -141,30 +146,42 @@ def _grades(history: History) -> str:
     goal = history.settings.get("goal", {}).get("gamma")
 
     def draw() -> Figure:
-        from matplotlib.ticker import MaxNLocator
-
         drawn, ax = new_figure(2.8)
-        largest = [max(one.stages["explore"]["gamma_largest"], 1e-2) for one in walked]
+        largest = [_shown(one.stages["explore"]["gamma_largest"]) for one in walked]
         ax.plot(
             [one.number for one in walked], largest, color=POOL, marker="^", ms=4, lw=1.0, label="largest"
         )
-        inside = [(one.number, max(one.gamma, 1e-2)) for one in walked if one.gamma is not None]
+        inside = [(one.number, _shown(one.gamma)) for one in walked if one.gamma is not None]
         if inside:
             ax.plot(*zip(*inside, strict=True), color=KNOWN, marker="o", ms=4, lw=1.2, label="quantile")
         if goal is not None:
             ax.axhline(goal, color=MUTED, ls="--", lw=0.9, label="goal")
         ax.set_yscale("log")
-        ax.set(xlabel="round", ylabel="γ")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.legend()
+        ax.set(xlabel="round", ylabel="γ", xlim=(walked[0].number - 0.5, walked[-1].number + 0.5))
+        ax.set_ylim(min(0.5, *largest) / 1.3, max(10.0, *largest) * 1.5)
+        _whole(ax)
+        plain_log(ax.yaxis)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
         return drawn
 
     last = walked[-1].stages["explore"]
     return figure(
         svg("grade", "Extrapolation grades of the walks of each round.", draw),
-        f"Grades along the walks of each round, by the model before. In the last, {count(last['stopped'])} of"
-        f" {plural(len(last['walks']), 'walk')} ended early; a quantile is missing where too many did.",
+        f"Grades (up to {MOST:g}) along the walks of each round, by the model before. In the last,"
+        f" {count(last['stopped'])} of {plural(len(last['walks']), 'walk')} ended early; a quantile is missing"
+        " where too many did.",
     )
+
+
+def _shown(gamma: float) -> float:
+    """A grade as it is drawn: the first models know so little that theirs have no meaning but "large"."""
+    return min(max(gamma, 1e-2), MOST)
+
+
+def _whole(ax: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _cost(rounds: Sequence[Round]) -> str:
@@ -172,8 +189,6 @@ def _cost(rounds: Sequence[Round]) -> str:
         return "<p>Nothing yet.</p>"
 
     def draw() -> Figure:
-        from matplotlib.ticker import MaxNLocator
-
         drawn, ax = new_figure(2.8)
         base = np.zeros(len(rounds))
         x = [one.number for one in rounds]
@@ -182,8 +197,8 @@ def _cost(rounds: Sequence[Round]) -> str:
             ax.bar(x, height, bottom=base, color=_SHADES[stage], hatch=_HATCH[stage], label=stage, width=0.7)
             base += height
         ax.set(xlabel="round", ylabel="wall time (s)")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.legend(ncols=len(STAGES))
+        _whole(ax)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(STAGES), columnspacing=1.2)
         return drawn
 
     total = sum(one.stages.get("label", {}).get("oracle_seconds", 0.0) for one in rounds)
