@@ -31,7 +31,9 @@ from aliquot.selection import (
     Sketch,
     Stratified,
     TwoLevel,
+    select,
 )
+from aliquot.table import Features
 from aliquot.testing import Problem, check_selector, selection_problems
 
 SELECTORS = {
@@ -96,6 +98,24 @@ def test_contract(selector: str, problem: str) -> None:
     plain = PROBLEMS["plain"]  # tells fixed methods from random ones
     one = SELECTORS[selector]
     check_selector(one, problems=(plain, PROBLEMS[problem]), random_size=isinstance(one, DPP))
+
+
+@pytest.fixture(scope="module")
+def hundred_thousand() -> Features:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((100_000, 8), dtype=np.float32) + rng.integers(5, size=(100_000, 1))
+    return Features.from_array(rows.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=pytest.mark.slow) if m == "msc" else m for m in METHODS]
+)
+def test_a_hundred_thousand_rows(method: str, hundred_thousand: Features) -> None:
+    answer = select(hundred_thousand, 12, method=method, seed=1)
+    assert len(np.unique(answer.index)) == len(answer)
+    assert len(answer) == 12 or (method == "dpp" and len(answer) > 0)
+    assert np.array_equal(answer.ids.hash, hundred_thousand.ids.hash[answer.index])
+    assert answer.pool_size == 100_000
 
 
 def test_every_method_is_in_the_table() -> None:
