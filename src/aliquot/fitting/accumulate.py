@@ -100,24 +100,33 @@ class Compressed:
         """
         if self.weights is not None and self.weights != weights:
             raise InputError("rows were weighted before they were compressed; they cannot be weighted anew")
-        total = Triangle(self.n_columns)
-        n_rows = 0
-        for key, triangle in self.triangles.items():
-            w = 1.0 if self.weights is not None else weights.of(key.quantity, key.group)
-            if key.part in parts and w > 0:
-                _absorb(total, w * triangle.factor[: triangle.n_rows])  # below are zeros
-                n_rows += triangle.n_rows
-        for key, triangle in self.offsets.items():
-            w = weights.of(key.quantity, key.group)
-            if key.part in parts and w > 0:
-                _absorb(total, w * triangle.factor[1 : triangle.n_rows, 1:])
-                n_rows += triangle.n_rows - 1  # one energy tells the offset
-        if n_rows == 0:
+        total: Triangle | None = None
+        for factor, n_rows in self._factors(parts, weights):
+            if total is None:
+                whole = np.zeros((self.n_columns + 1,) * 2, order="F")
+                whole[: len(factor)] = factor
+                total = Triangle.from_factor(whole, n_rows)
+            else:
+                count = total.n_rows + n_rows
+                _absorb(total, factor)
+                total.n_rows = count
+        if total is None:
             raise InputError(
                 f"no weighted row in {', '.join(parts)}: there are no labels, or weights are zero"
             )
-        total.n_rows = n_rows
+        total.settle()
         return total
+
+    def _factors(self, parts: Collection[str], weights: Weights) -> Iterator[tuple[Array, int]]:
+        """Weighted triangles of these parts, without the zeros below, and how many rows each stands for."""
+        for key, triangle in self.triangles.items():
+            w = 1.0 if self.weights is not None else weights.of(key.quantity, key.group)
+            if key.part in parts and w > 0:
+                yield w * triangle.factor[: triangle.n_rows], triangle.n_rows
+        for key, triangle in self.offsets.items():
+            w = weights.of(key.quantity, key.group)
+            if key.part in parts and w > 0:  # one energy tells the offset
+                yield w * triangle.factor[1 : triangle.n_rows, 1:], triangle.n_rows - 1
 
     def offset(self, parts: Collection[str], group: str, coefficients: Array) -> float:
         """The energy per atom (eV) by which labels of a group lie above what coefficients predict."""
@@ -296,6 +305,7 @@ def accumulate(
         total, *others = pool.map(lane, range(lanes))
         for other in others:
             total.join(other)
+        total.settle()
     return Compressed(total.triangles, weights if joined else None, total.offsets)
 
 
@@ -337,11 +347,23 @@ class _Lane:
             held[key] = Triangle(width)
         return held[key]
 
+    def settle(self) -> None:
+        """Keep triangles alone."""
+        for triangle in (*self.triangles.values(), *self.offsets.values()):
+            triangle.settle()
+
     def join(self, other: _Lane) -> None:
         """Take in what another lane holds."""
         for mine, theirs in ((self.triangles, other.triangles), (self.offsets, other.offsets)):
-            for key, triangle in theirs.items():
-                mine[key] = mine[key].merge(triangle) if key in mine else triangle
+            while theirs:
+                key, triangle = theirs.popitem()
+                triangle.settle()
+                if key in mine:
+                    count = mine[key].n_rows + triangle.n_rows
+                    _absorb(mine[key], triangle.factor[: triangle.n_rows])
+                    mine[key].n_rows = count
+                else:
+                    mine[key] = triangle
 
 
 def _names(names: Any, frames: Frames, default: str) -> NDArray[np.str_]:

@@ -62,8 +62,16 @@ class Triangle:
         self.n_columns = n_columns
         self.n_rows = 0
         self._factor: Array = np.zeros((n_columns + 1, n_columns + 1), order="F")
-        self._buffer: Array = np.zeros((max(_BLOCK_ROWS, n_columns + 1), n_columns + 1), order="F")
+        self._buffer: Array | None = None  # rows that wait; there while rows come
         self._waiting = 0
+
+    @classmethod
+    def from_factor(cls, factor: Array, n_rows: int) -> Triangle:
+        """The triangle of ``n_rows`` rows whose factor, (d + 1, d + 1), is known; it is not copied."""
+        triangle = cls.__new__(cls)
+        triangle.n_columns, triangle.n_rows = len(factor) - 1, n_rows
+        triangle._factor, triangle._buffer, triangle._waiting = np.asfortranarray(factor), None, 0
+        return triangle
 
     def absorb(self, rows: Array, targets: Array) -> None:
         """Add rows, (m, d), and their targets, (m,).
@@ -80,24 +88,31 @@ class Triangle:
             )
         if not (np.all(np.isfinite(rows)) and np.all(np.isfinite(targets))):
             raise InputError("rows and targets must be finite")
+        width = self.n_columns + 1
+        if self._buffer is None and len(rows):
+            self._buffer = np.empty((max(_BLOCK_ROWS, width), width), order="F")
         start = 0
-        while start < len(rows):
-            take = min(len(rows) - start, len(self._buffer) - self._waiting)
+        while start < len(rows) and (buffer := self._buffer) is not None:
+            take = min(len(rows) - start, len(buffer) - self._waiting)
             place = slice(self._waiting, self._waiting + take)
-            self._buffer[place, :-1] = rows[start : start + take]
-            self._buffer[place, -1] = targets[start : start + take]
+            buffer[place, :-1] = rows[start : start + take]
+            buffer[place, -1] = targets[start : start + take]
             self._waiting += take
             start += take
-            if self._waiting == len(self._buffer):
+            if self._waiting == len(buffer):
                 self._eliminate()
         self.n_rows += len(rows)
 
+    def settle(self) -> None:
+        """Take in what waits, and let the memory of the buffer go."""
+        self._eliminate()
+        self._buffer = None
+
     def _eliminate(self) -> None:
         """Rotate the buffered rows into the factor."""
-        if not self._waiting:
-            return
-        width = min(_PANEL if self.n_columns < _WIDE[0] else _WIDE[1], self.n_columns + 1)
-        eliminate(self._factor, self._buffer[: self._waiting], panel=width)
+        if self._waiting and self._buffer is not None:
+            width = min(_PANEL if self.n_columns < _WIDE[0] else _WIDE[1], self.n_columns + 1)
+            eliminate(self._factor, self._buffer[: self._waiting], panel=width)
         self._waiting = 0
 
     @property
