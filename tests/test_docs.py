@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ase.build import bulk
 from ase.io import read, write
 from typer.testing import CliRunner
 
@@ -190,6 +191,27 @@ def test_guide_to_campaigns(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     exec(block, names)
     assert names["history"].rounds[-1].force_mae < 0.05
+
+
+def test_guide_to_exploring(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("all.xyz").write_bytes(lzma.decompress(example_files()[1].read_bytes()))
+    write("train.xyz", [a for a in read("all.xyz", ":") if a.pbc.all()][::3], format="extxyz")
+    write("start.xyz", bulk("Cu", cubic=True).repeat(2))
+    page = (ROOT / "docs" / "guides" / "exploring.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["fit", "hal", "hal", "grade", "explore"]
+    for command in commands:
+        asked = command.replace("--posterior", "--posterior --degree 8 --no-report").split()
+        result = CliRunner().invoke(app, asked)
+        assert result.exit_code == 0, (command, result.output)
+    for name in ("new.xyz", "other.xyz", "explored.xyz"):
+        assert len(read(name, ":")) >= 1
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert names["found"].gain > 0
+    assert not list(Path().glob("*.hal"))
 
 
 def test_tutorial_in_small(tmp_path, monkeypatch):

@@ -95,9 +95,9 @@ def hal(
 
     Notes
     -----
-    A step costs about 1.4 force calls of the potential (``benchmarks/bench_hal.py``), or the calculator's call and
-    one, and every ``check_every`` steps the rows of all forces. Memory: rows of one structure, and k × m numbers of
-    the covariance.
+    A step costs about 1.6 force calls of the potential (``benchmarks/bench_hal.py``), or the calculator's call and
+    one; and every ``check_every`` steps the rows of all forces, some 15 more. Memory: rows of one structure, and
+    k × m numbers of the covariance.
     """
     search = _Search(
         starts,

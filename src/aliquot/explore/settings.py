@@ -57,7 +57,7 @@ class HalSettings:
     bias: float = 0.2
     trigger: float = 0.3
     floor: float = 0.2
-    check_every: int = 10
+    check_every: int = 40
     window: int = 100
     timestep: float = 1.0
     friction_time: float = 100.0
