@@ -127,6 +127,35 @@ def test_other_oracle_other_folder(tmp_path, settings, oracles):
         read_history(tmp_path / "other")
 
 
+def test_unwritable_folder(tmp_path, settings):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="name a folder that can be written to"):
+        run(settings(), tmp_path / "file" / "run")
+
+
+def test_finished_walks_are_not_walked_again(tmp_path, settings, monkeypatch):
+    from aliquot.campaign import exploring
+
+    walked: list[str] = []
+    really = exploring.run_guarded
+
+    def cut(*args, **more):
+        walked.append(more["folder"].name)
+        if len(walked) == 3:
+            raise KeyboardInterrupt
+        return really(*args, **more)
+
+    told = settings(goal={"rounds": 1})
+    run(told, tmp_path / "whole")
+    monkeypatch.setattr(exploring, "run_guarded", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run(told, tmp_path / "cut")
+    run(told, tmp_path / "cut")
+    assert walked == ["walk-000", "walk-001", "walk-002", "walk-002", "walk-003"]
+    ours, theirs = (read(tmp_path / name / "round-001" / "candidates.xyz") for name in ("cut", "whole"))
+    np.testing.assert_array_equal(ours.hashes, theirs.hashes)
+
+
 def test_only_one_at_a_time(tmp_path, settings):
     from aliquot.campaign.folder import Folder, plain
 

@@ -32,7 +32,7 @@ _SETTINGS: Final = "campaign.json"
 _LOCK: Final = ".lock"
 
 #: Beginnings of names under which files are written aside.
-_ASIDE: Final = (".aliquot-", ".state-", ".label-")
+_ASIDE: Final = (".aliquot-", ".state-", ".writing-")
 
 
 class Folder:
