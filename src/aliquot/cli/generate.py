@@ -123,7 +123,7 @@ def generate_command(
         staged = outputs.claim(out)
         staged_page = None if page is None else outputs.claim(page)
         try:
-            with screen.progress() as progress, _processes(workers) as executor:
+            with screen.progress() as progress, _processes(workers, recipe) as executor:
                 others = _others(sets, recipe, progress)
                 made = generate(recipe, number, folder=kept, executor=executor, progress=progress)
                 measured = [made.compare(name, frames, progress=progress) for name, frames in others]
@@ -172,9 +172,11 @@ def _others(files: list[Path], recipe: Recipe, progress: Progress) -> list[tuple
 
 
 @contextmanager
-def _processes(workers: int) -> Generator[Executor | None, None, None]:
-    """So many processes; None where one is enough."""
-    if workers == 1:
+def _processes(workers: int, recipe: Recipe) -> Generator[Executor | None, None, None]:
+    """So many processes; None where this one is enough, and has not compiled what others would read."""
+    from aliquot.explore.attempt import compile_loops
+
+    if not compile_loops(recipe) and workers == 1:
         yield None
         return
     import multiprocessing

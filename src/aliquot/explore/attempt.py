@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from aliquot.explore.packing import Packing, draw_packing
 from aliquot.explore.recipe import Recipe
 from aliquot.solvers.threads import one_thread
 
-__all__ = ["ALONE", "CLOSE", "Attempt", "Drive", "attempts", "packings"]
+__all__ = ["ALONE", "CLOSE", "Attempt", "Drive", "attempts", "compile_loops", "packings"]
 
 Array = NDArray[np.float64]
 
@@ -94,6 +94,28 @@ def packings(recipe: Recipe, numbers: list[int]) -> list[tuple[NDArray[np.int64]
             positions, _ = core.relax(packing.positions, recipe.steps)
             out.append((core.species, core.values(positions)))
     return out
+
+
+def compile_loops(recipe: Recipe) -> bool:
+    """Have every compiled loop on disk before other processes look for it; whether this process compiled any.
+
+    Code that was just compiled may order sums otherwise than the same code read from disk, and relaxations make two
+    structures of that: for the same answer, all who work have to read it.
+    """
+    from aliquot.ace import pullback_kernel, values_kernel, verlet_kernel
+
+    with one_thread():
+        ((species, values),) = packings(recipe, [0])
+        standard = Standard.of(values, species, len(recipe.basis.elements))
+        empty = Gaussians.empty(len(recipe.basis.elements), values.shape[1], ridge=recipe.ridge)
+        _attempt(replace(recipe, steps=1), Drive(standard, empty, 1.0), 0)
+    loops: tuple[Any, ...] = (
+        pullback_kernel.pullback,
+        values_kernel.site_values,
+        verlet_kernel.follow,
+        verlet_kernel.within,
+    )
+    return any(sum(loop.stats.cache_misses.values()) for loop in loops)
 
 
 def attempts(recipe: Recipe, drive: Drive, numbers: list[int]) -> list[Attempt]:

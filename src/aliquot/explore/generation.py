@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.errors import InputError
-from aliquot.explore.attempt import Attempt, attempts, packings
+from aliquot.explore.attempt import Attempt, attempts, compile_loops, packings
 from aliquot.explore.census import COLUMNS, Census, take_census
 from aliquot.explore.entropy import Standard
 from aliquot.explore.journal import Journal
@@ -138,7 +138,9 @@ def generate(
     Parameters
     ----------
     recipe : Recipe
-        With the seed; the same recipe gives the same structures, whatever the number of workers.
+        With the seed; on one machine the same recipe gives the same structures, whatever the number of workers. Other
+        processors round differently, and so may the one process that compiles the loops at their first use ever;
+        relaxations make other structures of that.
     n : int
     folder : Path, optional
         Where everything is kept as it comes; the same call goes on from there, also with a larger ``n``.
@@ -190,6 +192,8 @@ class _Run:
         """The state with ``n`` structures or a few more."""
         started = perf_counter()
         state = self.journal.load()
+        if self.executor is not None:
+            compile_loops(self.recipe)
         if state is None:
             reference = self._spread(packings, list(range(self.recipe.reference)))
             state = State.begin(self.recipe, reference)
