@@ -104,15 +104,14 @@ def _entropy(made: Generated, sets: Sequence[Census]) -> str:
     rows = [
         (
             one.name,
-            count(len(one)),
             count(one.environments),
             number(one.entropy, 4),
             number(float(np.nanmean(one.column("local"))), 4),
         )
         for one in sets
     ]
-    heads = ["set", "structures", "environments", "of the set", "within a structure"]
-    told = table("Entropy in nat per dimension", heads, rows, numeric=range(1, 5))
+    heads = ["set", "environments", "of the set", "within a structure"]
+    told = table("Entropy in nat per dimension", heads, rows, numeric=range(1, 4))
     words = (
         "<p>Entropy of the Gaussian that fits all environments, element by element, standardised by random packings;"
         " beside it the mean over structures of the nearest-neighbour entropy of their own environments. A difference"
