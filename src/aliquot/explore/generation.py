@@ -155,7 +155,8 @@ def generate(
 
     Notes
     -----
-    32 atoms of one element, 110 functions: about 0.07 s a structure on one core, at 10,000 structures as at 100 (``benchmarks/bench_generate.py``).
+    32 atoms of one element, 110 functions: about 0.07 s a structure on one core, at 10,000 structures as at 100
+    (``benchmarks/bench_generate.py``).
 
     Examples
     --------
