@@ -3,7 +3,7 @@
 Run ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_hal.py [SEEDS]``.
 
 1. Mean and bias of one structure beside a plain force call of the same potential, at several numbers of functions,
-   and the spread of all forces that is looked at every 40th step.
+   and the spread of all forces that is looked at every 40th step; then whole steps beside ASE's Langevin dynamics.
 2. Ten structures found one-shot (EMT labels each, the posterior mean is updated exactly) and N-shot (no label before
    the tenth): information in nat, both in terms of the posterior at the beginning, from the same seeds.
 """
@@ -19,21 +19,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from ase import units
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from aliquot import read
 from aliquot.ace.basis import AceBasis
+from aliquot.ace.calculator import AceCalculator
 from aliquot.ace.potential import AcePotential
 from aliquot.examples import example_files
 from aliquot.explore import Biased, HalSettings, bias_from_potential, hal
 from aliquot.explore.bias import Bias, Noise
 from aliquot.explore.surrogate import AceSurrogate
+from aliquot.explore.walk import Walk
 from aliquot.fitting import Recipe, fit
 from aliquot.structures import Frames
 from aliquot.uncertainty import Spread
 
-SETTINGS = HalSettings(temperature=1000.0, trigger=0.005, steps=1000, check_every=10)
+SETTINGS = HalSettings(temperature=1000.0, trigger=0.003, steps=1000, check_every=10, patience=15)
 
 
 def best(call: Callable[[], object], times: int = 25) -> float:
@@ -73,6 +76,47 @@ def step_costs() -> None:
             both = min(both, best(lambda m=model: m(atoms), 5))
         spread = best(lambda b=bias: b.forces_std(atoms), 5)
         print(f"{k:9d} {plain:11.3f} {both:14.3f} {both / plain:6.2f} {spread:8.2f}")
+
+
+def whole_steps(steps: int = 80) -> None:
+    """A step with thermostat, guard and looks at all spreads, beside one of ASE's Langevin dynamics."""
+    from ase.md.langevin import Langevin
+
+    basis = AceBasis(elements=(29,), cutoff=5.5, degree=(12, 12, 12))
+    k = len(basis.functions)
+    zeros = (
+        np.random.default_rng(0).standard_normal(k) * 1e-6 / basis.prior
+    )  # hardly any force: nothing explodes
+    potential = AcePotential(basis, zeros[None], np.zeros(1), precision=1e4 * np.eye(k))
+    start = bulk("Cu", cubic=True).repeat(3)
+    model = Biased(bias_from_potential(potential, noise=Noise()))
+
+    def plain() -> float:
+        atoms = start.copy()
+        atoms.calc = AceCalculator(potential, threads=1)
+        rng = np.random.RandomState(1)
+        md = Langevin(atoms, units.fs, temperature_K=300, friction=0.01 / units.fs, rng=rng, fixcm=False)
+        md.run(2)
+        begin = time.perf_counter()
+        md.run(steps)
+        return 1000 * (time.perf_counter() - begin) / steps
+
+    def biased(every: int) -> float:
+        settings = HalSettings(temperature=300.0, trigger=1e9, bias=0.0, steps=10**6, check_every=every)
+        rng = np.random.default_rng(1)
+        walk = Walk.begin(start, 0, 0, settings, rng)
+        walk.go(model, settings, rng, 2)
+        begin = time.perf_counter()
+        ended = walk.go(model, settings, rng, steps + 2)
+        assert ended is None, ended
+        return 1000 * (time.perf_counter() - begin) / steps
+
+    rounds = [(plain(), biased(40), biased(10**6)) for _ in range(8)]
+    ase, ours, blind = (min(column) for column in zip(*rounds, strict=True))
+    print(
+        f"{k} functions, whole steps: ASE {ase:.2f} ms, biased {ours:.2f} ms ({ours / ase:.2f} x), without looks at"
+        f" all spreads {blind:.2f} ms ({blind / ase:.2f} x)"
+    )
 
 
 def labelled(frames: Frames) -> Frames:
@@ -151,5 +195,7 @@ def shots(seeds: int, n: int = 10) -> None:
 
 
 if __name__ == "__main__":
-    step_costs() if len(sys.argv) < 3 else None
-    shots(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    step_costs()
+    whole_steps()
+    if seeds := int(sys.argv[1]) if len(sys.argv) > 1 else 4:
+        shots(seeds)

@@ -42,6 +42,16 @@ def test_rounds(tmp_path, settings):
     more = run(settings(goal={"rounds": 3}), tmp_path / "run")
     assert [one.asked for one in more.rounds] == [6, 8, 10, 12]
     assert read_history(tmp_path / "run").rounds == more.rounds
+    # a stage whose record is gone is done again, from what was known then
+    record = tmp_path / "run" / "round-001" / "fit.json"
+    before = json.loads(record.read_text())
+    record.unlink()
+    redone: list[str] = []
+    run(settings(goal={"rounds": 3}), tmp_path / "run", on_stage=lambda history, stage: redone.append(stage))
+    assert redone == ["fit"]
+    assert json.loads(record.read_text())["errors"]["forces"] == pytest.approx(
+        before["errors"]["forces"], rel=1e-6
+    )
 
 
 def test_labels_are_a_limit(tmp_path, settings):
@@ -190,9 +200,14 @@ def _history(*rounds):
 
 
 def _round(number, error=None, gamma=None, asked=0):
-    stages = {"test": {"errors": {"forces": {"mae": error}} if error else {}, "seconds": 0.0}}
+    seconds = {"seconds": 0.0}
+    stages = {
+        "label": seconds,
+        "fit": seconds,
+        "test": {"errors": {"forces": {"mae": error}} if error else {}},
+    }
     if number:
-        stages["explore"] = {"gamma_quantile": gamma, "seconds": 0.0}
+        stages |= {"explore": {"gamma_quantile": gamma}, "select": seconds}
     return Round(number, stages, asked, asked, float(asked))
 
 

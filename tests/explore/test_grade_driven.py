@@ -99,7 +99,7 @@ def test_refusals(known, crystal):
         GradeSettings(low=15.0, high=5.0)
     with pytest.raises(InputError, match="way is one of"):
         GradeSettings(way="sideways")
-    with pytest.raises(InputError, match="no atom was moved"):
+    with pytest.raises(InputError, match="new already"):
         explore_grades(known, crystal, settings=GradeSettings(low=0.01, high=9.0))
     with pytest.raises(InputError, match="minimum distance"):
         explore_grades(known, crystal, settings=GradeSettings(min_distance=2.5, restarts=1))

@@ -125,12 +125,16 @@ class Exploding(Calculator):
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
         super().calculate(atoms, list(properties), list(system_changes))
+        if self.push == 0:
+            raise RuntimeError("no convergence")
         forces = np.full((len(self.atoms), 3), self.push)
         forces[::2] *= -1
         self.results = {"energy": 0.0, "forces": forces}
 
 
-@pytest.mark.parametrize(("push", "words"), [(300.0, "temperature|hard core"), (np.nan, "not finite")])
+@pytest.mark.parametrize(
+    ("push", "words"), [(300.0, "temperature|hard core"), (np.nan, "not finite"), (0.0, "no convergence")]
+)
 def test_what_breaks_down_is_told(push, words, unsure, starts, tmp_path):
     model = Biased(bias_from_potential(unsure), Exploding(push))
     with pytest.raises(InputError, match=words):

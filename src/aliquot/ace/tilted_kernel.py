@@ -2,7 +2,7 @@
 
 The coefficients of a bias depend on the functions of all atoms, and so are known only after a first pass. That
 pass keeps the densities; the second one goes from them to forces, and shares what both sets need of the neighbours.
-Together they cost about one and a half force calls; two calls one after the other cost more than two.
+Together they cost one and a half force calls at 211 functions; two calls one after the other cost more than two.
 """
 
 from __future__ import annotations

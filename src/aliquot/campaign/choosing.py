@@ -97,7 +97,9 @@ def _chosen(
     parameters = dict(told.parameters)
     if told.quality is not None:
         parameters["quality"] = _quality(pool, known, told.quality, progress)
-    rows, seen = _tables(told, settings.fit.weights, known.potential.basis, pool, place.labelled(), progress)
+    rows, seen = _tables(
+        told, settings.fit.weights, known.potential.basis, pool, place.labelled(number), progress
+    )
     return select(
         rows,
         n,

@@ -79,7 +79,7 @@ def explore(
         if not walk.record.exists():
             write_json(walk.record, (_go if told.mode == "md" else _search)(walk, told, known, starts))
     progress("explore", len(walks), len(walks))
-    found, dropped = _gather(walks, place.tried())
+    found, dropped = _gather(walks, place.tried(number))
     if len(found) > told.pool:
         rng = np.random.default_rng([settings.seed, number, 10**6])
         found = found[np.sort(rng.permutation(len(found))[: told.pool])]

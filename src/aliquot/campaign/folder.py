@@ -102,13 +102,14 @@ class Folder:
         """What is done so far."""
         return read_history(self.place)
 
-    def labelled(self) -> Frames:
-        """All structures that teach, in the order in which they were labelled."""
-        return Frames.concatenate([read(path) for path in sorted(self.place.glob("round-*/labelled.xyz"))])
+    def labelled(self, rounds: int) -> Frames:
+        """The structures that teach after so many rounds, in the order in which they were labelled."""
+        paths = [self.round(k) / "labelled.xyz" for k in range(rounds)]
+        return Frames.concatenate([read(path) for path in paths if path.exists()])
 
-    def tried(self) -> set[bytes]:
-        """Content hashes of all structures whose labels were asked for, or that are for the test."""
-        paths = [*sorted(self.place.glob("round-*/selected.xyz")), self.place / "test.xyz"]
+    def tried(self, rounds: int) -> set[bytes]:
+        """Content hashes of structures whose labels were asked for in so many rounds, or that are for the test."""
+        paths = [*(self.round(k) / "selected.xyz" for k in range(rounds)), self.place / "test.xyz"]
         return {bytes(h) for path in paths if path.exists() for h in read(path).hashes}
 
 

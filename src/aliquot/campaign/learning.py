@@ -162,7 +162,7 @@ def fit_model(
 ) -> dict[str, Any]:
     """Fit to everything labelled: ``model.ace``, and ``model.active``, which grades with it."""
     began = time.perf_counter()
-    frames, told = place.labelled(), settings.fit
+    frames, told = place.labelled(number + 1), settings.fit
     recipe = Recipe(
         basis=candidate_basis(
             _elements(place),

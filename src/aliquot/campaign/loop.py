@@ -67,13 +67,13 @@ def run(
             history = place.history()
             if ended := verdict(settings.goal, history):
                 return replace(history, ended=ended)
-            number = len(history.complete)
+            number = next((one.number for one in history.rounds if not one.complete), len(history.rounds))
             told = place.begin(number, settings)
             told = replace(told, goal=settings.goal, label=settings.label)
-            _next_stage(place, number, told, who, executor, progress)
+            stage = _next_stage(place, number, told, who, executor, progress)
             if on_stage is not None:
                 after = place.history()
-                on_stage(after, list(after.rounds[number].stages)[-1])
+                on_stage(after, stage)
 
 
 def verdict(goal: Goal, history: History) -> str:
@@ -127,16 +127,17 @@ def _next_stage(
     oracle: Oracle | Callable[[], Any],
     executor: Executor | None,
     progress: Progress,
-) -> None:
-    """Do the first stage of a round that is not done."""
+) -> str:
+    """Do the first stage of a round that is not done; its name."""
     history = place.history()
     now = history.rounds[number]
     stage = now.next_stage
     assert stage is not None
+    earlier = replace(history, rounds=history.rounds[:number])
     if stage == "explore":
-        found = explore(place, number, settings, _model(history), _walkers(place), progress=progress)
+        found = explore(place, number, settings, _model(earlier), _walkers(place), progress=progress)
     elif stage == "select":
-        found = _choose(place, now, history, settings, progress)
+        found = _choose(place, now, earlier, settings, progress)
     elif stage == "label" and number == 0:
         found = label_start(place, settings, oracle, executor=executor, progress=progress)
     elif stage == "label":
@@ -144,18 +145,19 @@ def _next_stage(
     elif stage == "fit":
         found = fit_model(place, number, settings, progress=progress)
     else:
-        before = None if number == 0 else replace(history, rounds=history.rounds[:number]).model
-        found = judge_model(place, number, before, progress=progress)
+        found = judge_model(place, number, earlier.model, progress=progress)
     place.finish(number, stage, found)
+    return stage
 
 
 def _choose(
-    place: Folder, now: Round, history: History, settings: Settings, progress: Progress
+    place: Folder, now: Round, earlier: History, settings: Settings, progress: Progress
 ) -> dict[str, Any]:
     """The batch; nothing where the walks showed that the goal is reached already."""
-    if settings.goal.gamma is not None and _reached(settings.goal, history):
+    known = replace(earlier, rounds=(*earlier.rounds, now))
+    if settings.goal.gamma is not None and _reached(settings.goal, known):
         return {"selected": 0, "why": "the walks showed that the goal is reached", "seconds": 0.0}
-    return choose_batch(place, now, settings, _model(history), progress=progress)
+    return choose_batch(place, now, settings, _model(earlier), progress=progress)
 
 
 def _model(history: History) -> Uncertainty:

@@ -37,16 +37,14 @@ class Round:
 
     @property
     def complete(self) -> bool:
-        """Whether the last stage is done, or nothing was chosen and there was no more to do."""
-        return STAGES[-1] in self.stages or self.dry
+        """Whether every stage is done, or nothing was chosen and there was no more to do."""
+        return self.next_stage is None
 
     @property
     def next_stage(self) -> str | None:
-        """The stage that comes next; None if there is none."""
-        left = [] if self.complete else [name for name in STAGES if name not in self.stages]
-        if self.number == 0:
-            left = [name for name in left if name not in ("explore", "select")]
-        return left[0] if left else None
+        """The first stage that is not done; None if there is none."""
+        needed = STAGES[2:] if self.number == 0 else STAGES[:2] if self.dry else STAGES
+        return next((name for name in needed if name not in self.stages), None)
 
     @property
     def dry(self) -> bool:

@@ -84,15 +84,23 @@ class Biased:
         if self.calculator is None:
             felt = self(atoms)
             return felt.energy, felt.tilt.sigma
-        asked = atoms.copy()
-        asked.calc = self.calculator
-        return float(asked.get_potential_energy()), self.bias.sigma(atoms)
+        return self._ask(atoms, forces=False)[0], self.bias.sigma(atoms)
 
-    def _ask(self, atoms: Atoms) -> tuple[float, Array]:
+    def _ask(self, atoms: Atoms, *, forces: bool = True) -> tuple[float, Array]:
+        """What the calculator says.
+
+        Raises
+        ------
+        InputError
+            With its own words, if it fails.
+        """
         asked = atoms.copy()
         asked.calc = self.calculator
-        forces = np.array(asked.get_forces(apply_constraint=False), np.float64)
-        return float(asked.get_potential_energy()), forces
+        try:
+            found = asked.get_forces(apply_constraint=False) if forces else np.empty((0, 3))
+            return float(asked.get_potential_energy()), np.array(found, np.float64)
+        except Exception as error:  # whatever somebody else's code may raise
+            raise InputError(f"the calculator failed: {type(error).__name__}: {error}") from error
 
 
 @dataclass
@@ -123,5 +131,5 @@ class Strength:
     @property
     def tau(self) -> float:
         """0 where nothing was felt, or nothing is uncertain."""
-        force, steep = np.mean(self.recent, axis=0) if self.recent else (0.0, 0.0)
+        force, steep = np.array(self.recent).mean(axis=0) if self.recent else (0.0, 0.0)
         return float(self.relative * force / steep) if steep > 0 else 0.0

@@ -241,8 +241,9 @@ def explore_grades(
         images.append(cell.atoms)
     if not moves:
         raise InputError(
-            f"no atom was moved: none is below {settings.targets[0]:g}, or none could reach {settings.targets[1]:g} at"
-            " the minimum distance"
+            f"no atom was moved: {notes[0]}"
+            if notes
+            else f"every atom is above {settings.targets[0]:g} as it is: the structures are new already, label them"
         )
     return GradeExploration(
         Frames.from_atoms(images, source="explore"), tuple(moves), tuple(notes), time.perf_counter() - began

@@ -95,9 +95,9 @@ def hal(
 
     Notes
     -----
-    A step costs about 1.6 force calls of the potential (``benchmarks/bench_hal.py``), or the calculator's call and
-    one; and every ``check_every`` steps the rows of all forces, some 15 more. Memory: rows of one structure, and
-    k × m numbers of the covariance.
+    Mean and bias cost 1.5 force calls of the potential at 211 functions, 2.0 at 1429 (``benchmarks/bench_hal.py``);
+    with another calculator its own call and about one. Every ``check_every`` steps the rows of all forces, 7 calls at
+    211 functions. Memory: rows of one structure, and k × m numbers of the covariance.
     """
     search = _Search(
         starts,
