@@ -1,0 +1,336 @@
+r"""Thousands of fits to parts of one set: rows of every structure once on disk, as small as they can be kept.
+
+With the smoothness prior Γ, rows are :math:`\tilde a = \Gamma^{-1} a` and the prior is isotropic. Of the directions in
+which they point, few count: the eigenvectors V of the sum of all weighted :math:`\tilde a \tilde a^\top` with
+eigenvalues above :math:`10^{-13}` of the largest. In the coordinates :math:`z = V^\top \Gamma c` each structure keeps
+its energy row, its six virial rows, and of its force rows the smaller of the rows themselves and the upper triangle of
+their Gram matrix, targets as one more column. A fit is then a weighted sum of what is on disk and one
+eigendecomposition, an error a quadratic form. Labels have no part in V.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aliquot.ace.basis import AceBasis
+from aliquot.ace.evaluator import AceEvaluator
+from aliquot.errors import InputError
+from aliquot.fitting.accumulate import Baseline, each
+from aliquot.fitting.weights import Weights
+from aliquot.progress import Progress, silent
+from aliquot.solvers.evidence import Evidence, best_of_spectrum
+from aliquot.structures import Frames
+
+__all__ = ["Blocks", "Errors", "Fitted", "Sums", "size_of", "write_blocks"]
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+#: Eigenvalues below this share of the largest are of no direction that counts.
+CUT: Final = 1e-13
+
+_VIRIAL: Final = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Weighted sums over structures of outer products of rows with their target, (r + 1, r + 1); they add."""
+
+    matrix: Array
+    n_rows: int
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.matrix + other.matrix, self.n_rows + other.n_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A Bayesian ridge fit: coordinates (r,), and the prior that the labels ask for."""
+
+    z: Array
+    evidence: Evidence
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Errors of one fit on some structures.
+
+    Parameters
+    ----------
+    energy : (n,) array, eV/atom
+        Predicted less labelled.
+    force_squares : (n,) array, (eV/Å)²
+        Sums over the components of a structure.
+    components : (n,) array of int
+    """
+
+    energy: Array
+    force_squares: Array
+    components: NDArray[np.int64]
+
+    @property
+    def energy_rmse(self) -> float:
+        """eV/atom."""
+        return float(np.sqrt(np.mean(self.energy**2))) if len(self.energy) else float("nan")
+
+    @property
+    def force_rmse(self) -> float:
+        """eV/Å, of components."""
+        n = int(self.components.sum())
+        return float(np.sqrt(self.force_squares.sum() / n)) if n else float("nan")
+
+
+def write_blocks(
+    place: Path,
+    basis: AceBasis,
+    frames: Frames,
+    *,
+    baseline: Baseline | None = None,
+    weights: Weights | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Write the blocks of all structures into a folder that is not there yet, complete or not at all.
+
+    Parameters
+    ----------
+    place : Path
+    basis : AceBasis
+    frames : Frames
+        With energies; forces and virials where they have them.
+    baseline : callable, optional
+        Subtracted from labels; see :class:`aliquot.fitting.Baseline`.
+    weights : Weights, optional
+        Of the sum that says which directions count.
+    progress : callable
+
+    Notes
+    -----
+    Two passes over the rows, 2 m d² flops each. Memory: d² numbers and the rows of a few structures.
+    """
+    evaluator, prior, weights = AceEvaluator(basis), basis.prior, weights or Weights()
+    if not frames.energy.present.all():
+        i = int(np.argmin(frames.energy.present))
+        raise InputError(f"{frames.ids_name(i)} has no energy; studies need labelled structures")
+    total = np.zeros((evaluator.n_columns,) * 2)
+    for i, labelled in each(evaluator, frames, baseline=baseline):
+        kind = str(frames.config_type[i])
+        rows = np.concatenate([weights.of(q, kind) * a for q, (a, _) in labelled.items()]) / prior
+        total += rows.T @ rows
+        progress("directions", i + 1, len(frames))
+    values, vectors = np.linalg.eigh(total)
+    counted = values > CUT * values[-1]
+    transform = np.ascontiguousarray((vectors[:, counted] / prior[:, None])[:, ::-1])
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=place.parent))
+    try:
+        _write(aside, evaluator, frames, transform, baseline, progress)
+        aside.rename(place)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def size_of(frames: Frames, directions: int) -> int:
+    """Bytes that the blocks take on disk with so many directions."""
+    width, packed = directions + 1, (directions + 1) * (directions + 2) // 2
+    forces = np.minimum(3 * frames.sizes * width, packed)[frames.forces.present].sum()
+    return 8 * int(len(frames) * width + frames.virial.present.sum() * _VIRIAL * width + forces)
+
+
+def _write(
+    place: Path, evaluator: AceEvaluator, frames: Frames, transform: Array, baseline: Any, progress: Progress
+) -> None:
+    width = transform.shape[1] + 1
+    upper = np.triu_indices(width)
+    packed = len(upper[0])
+    has_forces = frames.forces.present
+    as_rows = has_forces & (3 * frames.sizes * width <= packed)
+    as_gram = has_forces & ~as_rows
+    starts = np.concatenate(([0], np.cumsum(np.where(as_rows, 3 * frames.sizes, 0))))
+    energy = np.zeros((len(frames), width))
+    virial = np.zeros((int(frames.virial.present.sum()), _VIRIAL, width))
+    rows = _array(place / "rows.npy", (int(starts[-1]), width))
+    grams = _array(place / "grams.npy", (int(as_gram.sum()), packed))
+    at_virial, at_gram = np.cumsum(frames.virial.present) - 1, np.cumsum(as_gram) - 1
+    for i, labelled in each(evaluator, frames, baseline=baseline):
+        turned = {q: np.column_stack((a @ transform, y)) for q, (a, y) in labelled.items()}
+        energy[i] = turned["energy"][0]
+        if "virial" in turned:
+            virial[at_virial[i]] = turned["virial"]
+        if as_rows[i]:
+            rows[starts[i] : starts[i + 1]] = turned["forces"]
+        elif as_gram[i]:
+            grams[at_gram[i]] = (turned["forces"].T @ turned["forces"])[upper]
+        progress("blocks", i + 1, len(frames))
+    for array in (rows, grams):
+        if isinstance(array, np.memmap):
+            array.flush()
+    np.save(place / "energy.npy", energy)
+    np.save(place / "virial.npy", virial)
+    np.save(place / "transform.npy", transform)
+    kind = np.where(as_rows, 1, np.where(as_gram, 2, 0)).astype(np.int8)
+    np.save(
+        place / "forces.npy", np.column_stack((kind, frames.sizes, frames.virial.present)).astype(np.int64)
+    )
+    (place / "blocks.json").write_text(
+        json.dumps({"structures": len(frames), "columns": evaluator.n_columns})
+    )
+
+
+def _array(path: Path, shape: tuple[int, int]) -> Array:
+    """A new array on disk; one without elements cannot be mapped."""
+    if 0 in shape:
+        np.save(path, np.zeros(shape))
+        return np.zeros(shape)
+    return np.lib.format.open_memmap(path, "w+", np.float64, shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Blocks of the structures of one set, memory-mapped.
+
+    Parameters
+    ----------
+    place : Path
+        Written by :func:`write_blocks`.
+    """
+
+    place: Path
+
+    def _load(self, name: str) -> Array:
+        return np.load(self.place / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def transform(self) -> Array:
+        """From coordinates to coefficients, (d, r): c = transform @ z."""
+        return np.array(self._load("transform"))
+
+    @cached_property
+    def energy(self) -> Array:
+        """Energy rows and targets, eV/√atom, (n, r + 1)."""
+        return np.array(self._load("energy"))
+
+    @cached_property
+    def _virial(self) -> Array:
+        return self._load("virial")
+
+    @cached_property
+    def _rows(self) -> Array:
+        return self._load("rows")
+
+    @cached_property
+    def _grams(self) -> Array:
+        return self._load("grams")
+
+    @cached_property
+    def _layout(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Index, Index, Index]:
+        kind, sizes, virial = np.array(self._load("forces"), np.int64).T
+        starts = np.concatenate(([0], np.cumsum(np.where(kind == 1, 3 * sizes, 0))))
+        return kind, sizes, starts, np.cumsum(kind == 2) - 1, np.where(virial > 0, np.cumsum(virial) - 1, -1)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Atoms of each structure, (n,)."""
+        return self._layout[1]
+
+    @property
+    def directions(self) -> int:
+        """Number r of directions that count."""
+        return self.energy.shape[1] - 1
+
+    @cached_property
+    def _upper(self) -> tuple[Index, Index]:
+        return np.triu_indices(self.directions + 1)
+
+    def sums(self, which: ArrayLike, weights: Weights, groups: Sequence[str] | NDArray[np.str_]) -> Sums:
+        """Weighted sums over some structures; those named twice count twice.
+
+        Parameters
+        ----------
+        which : (k,) array of int
+        weights : Weights
+        groups : (n,) sequence of str
+            Config type of every structure of the set.
+        """
+        index = np.asarray(which, np.int64)
+        kind, sizes, starts, at_gram, at_virial = self._layout
+        w = np.array([[weights.of(q, str(groups[i])) for q in ("energy", "forces", "virial")] for i in index])
+        w = w.reshape(-1, 3)
+        width = self.directions + 1
+        stacked = [w[:, :1] * self.energy[index]]
+        n_rows = int((w[:, 0] > 0).sum())
+        by_gram = (kind[index] == 2) & (w[:, 1] > 0)
+        by_rows = (kind[index] == 1) & (w[:, 1] > 0)
+        with_virial = (at_virial[index] >= 0) & (w[:, 2] > 0)
+        for i, one in zip(index[by_rows], w[by_rows, 1], strict=True):
+            stacked.append(one * self._rows[starts[i] : starts[i + 1]])
+        if with_virial.any():
+            some = self._virial[at_virial[index[with_virial]]] * w[with_virial, 2][:, None, None]
+            stacked.append(some.reshape(-1, width))
+        rows = np.concatenate(stacked)
+        matrix = rows.T @ rows
+        if by_gram.any():
+            packed = np.zeros(len(self._upper[0]))
+            for i, one in zip(at_gram[index[by_gram]], w[by_gram, 1], strict=True):
+                packed += one**2 * self._grams[i]
+            full = np.zeros((width, width))
+            full[self._upper] = packed
+            matrix += full + np.triu(full, 1).T
+        has_forces = by_gram | by_rows
+        n_rows += int(3 * sizes[index[has_forces]].sum()) + _VIRIAL * int(with_virial.sum())
+        return Sums(matrix, n_rows)
+
+    def fit(self, sums: Sums) -> Fitted:
+        """The most probable coordinates under the prior of the largest evidence.
+
+        Notes
+        -----
+        One eigendecomposition, about 9 r³ flops.
+        """
+        values, vectors = np.linalg.eigh(sums.matrix[:-1, :-1])
+        values = np.maximum(values, 0.0)
+        b = vectors.T @ sums.matrix[:-1, -1]  # s · (Uᵀ y)
+        kept = values > CUT * values[-1]
+        projected = np.where(kept, b**2 / np.where(kept, values, 1.0), 0.0)
+        rest = max(float(sums.matrix[-1, -1] - projected.sum()), 0.0)
+        evidence = best_of_spectrum(np.where(kept, values, 0.0), projected, rest, sums.n_rows)
+        return Fitted(np.asarray(vectors @ (b / (values + evidence.precision)), np.float64), evidence)
+
+    def ridge(self, sums: Sums, precision: float) -> Array:
+        """Coordinates under a prior of given precision."""
+        r = self.directions
+        return np.asarray(
+            np.linalg.solve(sums.matrix[:-1, :-1] + precision * np.eye(r), sums.matrix[:-1, -1]), np.float64
+        )
+
+    def errors(self, z: Array, which: ArrayLike) -> Errors:
+        """Errors on some structures.
+
+        Parameters
+        ----------
+        z : (r,) array
+        which : (k,) array of int
+        """
+        index = np.asarray(which, np.int64)
+        kind, sizes, starts, at_gram, _ = self._layout
+        u = np.append(z, -1.0)
+        energy = (self.energy[index] @ u) / np.sqrt(sizes[index])
+        quadratic = np.outer(u, u)
+        quadratic = (2.0 * quadratic - np.diag(np.diag(quadratic)))[self._upper]
+        squares = np.zeros(len(index))
+        for k, i in enumerate(index.tolist()):
+            if kind[i] == 1:
+                squares[k] = np.sum((self._rows[starts[i] : starts[i + 1]] @ u) ** 2)
+            elif kind[i] == 2:
+                squares[k] = max(float(self._grams[at_gram[i]] @ quadratic), 0.0)
+        return Errors(energy, squares, np.where(kind[index] > 0, 3 * sizes[index], 0))
