@@ -61,7 +61,7 @@ def test_frames_and_atoms_are_annotated(folder, tmp_path):
     out, page, asi = tmp_path / "graded.xyz", tmp_path / "graded.html", tmp_path / "cu.asi"
     result = run(folder / "cu.ace", folder / "md.xyz", "-o", out, "--page", page, "--asi", asi)
     assert result.exit_code == 0, result.output
-    for words in ("6 frames", "the largest grade is", "expected", "nominal", "hot"):
+    for words in ("6 frames", "the largest grade is", "expected", "bound of each level", "hot"):
         assert words in result.stdout, words
     assert "not calibrated" not in result.output
     found = read(out)

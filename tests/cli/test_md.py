@@ -31,7 +31,8 @@ def folder(tmp_path_factory, copper_potential):
         atoms.positions += rng.normal(scale=0.12, size=atoms.positions.shape)
         cells.append(atoms)
     Uncertainty.build(copper_potential, Frames.from_atoms(cells), guard=False).save(place / "cu.active")
-    write(place / "start.xyz", Frames.from_atoms([bulk("Cu", cubic=True, a=3.6) * (2, 2, 2)]))
+    for name, element in (("start.xyz", "Cu"), ("gold.xyz", "Au")):
+        write(place / name, Frames.from_atoms([bulk(element, "fcc", cubic=True, a=3.6) * (2, 2, 2)]))
     return place
 
 
@@ -77,6 +78,7 @@ def test_lammps_runs_commands_of_the_user(folder, tmp_path):
         (["{f}/cu.ace", "{f}/start.xyz", "--select", "9", "--break", "5"], "must ascend"),
         (["{f}/cu.ace", "--resume"], "no run to resume"),
         (["{f}/cu.ace", "{f}/start.xyz", "--timestep", "0"], "must be positive"),
+        (["{f}/cu.ace", "{f}/gold.xyz"], "(Au), which is not among the elements of the basis, Cu"),
     ],
 )
 def test_bad_usage_is_one_message(folder, tmp_path, words, says):
@@ -84,3 +86,4 @@ def test_bad_usage_is_one_message(folder, tmp_path, words, says):
     assert result.exit_code == 2, result.output
     assert says in result.output, result.output
     assert "Traceback" not in result.output
+    assert not (tmp_path / "new").exists()

@@ -23,6 +23,7 @@ from aliquot.uncertainty import (
     posterior_spread,
 )
 from aliquot.uncertainty.bootstrap import refits
+from aliquot.uncertainty.graded import grade
 from aliquot.uncertainty.leverage import PRIOR, leverage, leverage_roots
 
 
@@ -141,6 +142,13 @@ def test_the_full_basis_comes_with_a_warning(fitted, known_frames):
     assert full.assess(known_frames, 0).largest < 1.05
     with pytest.raises(InputError, match="without full_basis"):
         full.evaluate(np.array([29]), neighbours(np.zeros((1, 3)), np.eye(3) * 9, np.zeros(3, bool), 4.5))
+
+
+def test_training_structures_do_not_extrapolate(fitted, known_frames):
+    found = grade(Uncertainty.build(fitted, known_frames, guard=False), known_frames)
+    assert found.gamma.max() == pytest.approx(1.0, abs=2e-3)
+    assert np.count_nonzero(found.gamma > 1.0) > 0  # by rounding, as members of the active set are
+    assert found.extrapolating == 0
 
 
 def test_few_environments_are_told(fitted, known_frames):

@@ -476,8 +476,11 @@ class AceBasis:
         position = np.searchsorted(known, numbers).clip(max=len(known) - 1)
         wrong = np.flatnonzero(known[position] != numbers)
         if len(wrong):
+            from ase.data import chemical_symbols
+
+            z = int(numbers[wrong[0]])
             raise InputError(
-                f"atom {wrong[0]} has atomic number {int(numbers[wrong[0]])}, which is not among the elements"
-                f" of the basis, {self.elements}"
+                f"atom {wrong[0]} has atomic number {z} ({chemical_symbols[z]}), which is not among the elements"
+                f" of the basis, {', '.join(chemical_symbols[e] for e in self.elements)}"
             )
         return position.astype(np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,28 +108,40 @@ def status_command(
     screen = Screen(quiet, as_json)
     history = read_history(folder)
     screen.emit({"command": "campaign", **history.to_dict()})
-    screen.table(f"Campaign in {folder}", _HEADS, [_row(one) for one in history.rounds])
+    screen.say(_LEGEND)
+    for cells in (_HEADS, *map(_row, history.rounds)):
+        screen.say(_line(cells))
     if history.rounds and (stage := history.rounds[-1].next_stage) is not None:
         screen.say(f"Round {history.rounds[-1].number} comes next to: {stage}")
     if history.model is not None:
         screen.say(f"Potential: {history.model}")
 
 
-_HEADS = ("round", "labels", "functions", "γ", "walks ended early", "force MAE", "before", "seconds")
+_HEADS = ("round", "labels", "functions", "γ", "ended early", "force MAE", "before", "seconds")
+
+
+#: What the columns hold that are not named in full.
+_LEGEND = "force MAE on the test, and before: of the last model on the new labels, meV/Å"
+
+
+def _line(cells: Sequence[str]) -> str:
+    """One line under :data:`_HEADS`, no wider than 80 columns."""
+    return "  ".join(f"{cell:>{max(7, len(head))}}" for cell, head in zip(cells, _HEADS, strict=True))
 
 
 def _live(screen: Screen, report: bool) -> Callable[[History, str], None]:
     """A line when a round is done, and the page."""
+    begun: list[int] = []
 
     def told(history: History, stage: str) -> None:
         last = history.rounds[-1]
         if not last.complete:
             return
-        if last.number == 0:
-            screen.say("  ".join(f"{head:>9}" for head in _HEADS))
-        screen.say(
-            "  ".join(f"{cell:>{max(9, len(head))}}" for cell, head in zip(_row(last), _HEADS, strict=True))
-        )
+        if not begun:
+            screen.say(_LEGEND)
+            screen.say(_line(_HEADS))
+            begun.append(last.number)
+        screen.say(_line(_row(last)))
         for failed in last.stages.get("label", {}).get("failed", ())[:3]:
             screen.warn(f"  no label: {failed}")
         if report:

@@ -114,7 +114,15 @@ def explore_command(
         )
         for m in done.moves
     ]
-    columns = ("structure", "atom", "moved by (Å)", f"median {measure.value}", "largest", "left", "looks")
+    columns = (
+        "structure",
+        "atom",
+        "moved by (Å)",
+        f"median {'γ' if measure.value == 'gamma' else 'leverage'}",
+        "largest",
+        "left",
+        "looks",
+    )
     screen.table("Moves", columns, rows)
     screen.say(f"{len(done.moves)} moves, {done.seconds:.1f} s")
     screen.say(f"Structures: {out}")

@@ -140,7 +140,7 @@ def _describe(outcome: GradeOutcome, screen: Screen) -> None:
     if graded is not None and not screen.silent:
         top = graded.gamma_max
         screen.say(
-            f"{len(top)} frames: {graded.above(1.0)} extrapolate (γ > 1), {graded.above(job.select)} are above"
+            f"{len(top)} frames: {graded.extrapolating} extrapolate (γ > 1), {graded.above(job.select)} are above"
             f" {job.select:g}, {graded.above(job.stop)} above {job.stop:g}; the largest grade is"
             f" {top.max(initial=0.0):.3g}"
         )
@@ -215,8 +215,8 @@ def _coverage_table(screen: Screen, known: Uncertainty, graded: Graded) -> None:
         ]
         for s in shares
     ]
-    heads = ["config type", "indicator", "frames", *(f"of {100 * float(p):g} %" for p in levels)]
-    screen.table("Force errors within their bounds: found, of nominal", heads, rows)
+    heads = ["config type", "indicator", "frames", *(f"{100 * float(p):g} %" for p in levels)]
+    screen.table("Share of force errors within the bound of each level", heads, rows)
 
 
 def _active_record(known: Uncertainty) -> list[dict[str, Any]]:
@@ -269,7 +269,7 @@ def _graded_record(job: GradeJob, known: Uncertainty, graded: Graded) -> dict[st
         "gamma_max": top.tolist(),
         "thresholds": {"select": job.select, "break": job.stop},
         "above": {
-            "1": graded.above(1.0),
+            "1": graded.extrapolating,
             "select": graded.above(job.select),
             "break": graded.above(job.stop),
         },

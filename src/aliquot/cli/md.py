@@ -185,7 +185,8 @@ def _engine(
 def _describe(screen: Screen, done: GuardedRun, guard: Guard) -> None:
     screen.say(f"{done.steps} steps, {done.reason}; the largest grade was {done.largest:.3g}")
     screen.say(
-        f"{done.candidates} structures above {guard.select:g} are in {done.folder / 'candidates.xyz'}"
+        f"{done.candidates} structure{'s' * (done.candidates != 1)} above {guard.select:g} in"
+        f" {done.folder / 'candidates.xyz'}"
         if done.candidates
         else f"no structure was above {guard.select:g}"
     )

@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -246,10 +246,21 @@ def run_guarded(
             raise InputError("there are no atoms to start from")
         _empty(folder)
         log, memory = _Log(folder), {}
-    with _closing(make_engine(atoms, memory)) as engine:
+    with _unless_begun(folder), _closing(make_engine(atoms, memory)) as engine:
         reason = _loop(engine, log, guard, steps, shared, progress)
         last = engine.atoms()
     return GuardedRun(folder, log.step, reason, np.array(log.grades).reshape(-1, 2), log.candidates, last)
+
+
+@contextmanager
+def _unless_begun(folder: Path) -> Iterator[None]:
+    """No empty folder stays behind of what could not begin."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds a run
+            folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -234,7 +234,7 @@ def _rounds(rounds: Sequence[Round]) -> str:
         for one in rounds
         for why in one.stages.get("label", {}).get("failed", ())
     ]
-    made = table("Every round", heads, rows, numeric=range(len(heads)))
+    made = table("Every round", heads, rows, numeric=range(len(heads)), heard=True)
     if failed:
         made += (
             "<h3>Structures without a label</h3><ul>"

@@ -17,7 +17,7 @@ from aliquot.report.page import facts, figure, page, tile
 from aliquot.report.provenance import versions
 from aliquot.report.tables import count, number, plural, sentence, table, text
 from aliquot.report.write import put
-from aliquot.uncertainty.graded import Graded
+from aliquot.uncertainty.graded import INSIDE, Graded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def write_grades(
     """
     path = Path(path)
     frames, top = graded.frames, graded.gamma_max
-    outside = graded.above(1.0)
+    outside = graded.extrapolating
     inside = " never" if outside == 0 else f" in {plural(outside, 'frame')} of {count(len(frames))}"
     document = page(
         f"{Path(model).name} along {plural(len(frames), 'frame')}",
@@ -132,7 +132,7 @@ def _atoms(graded: Graded, select: float, stop: float) -> str:
         plain_log(ax.yaxis)
         return drawn
 
-    beyond = int(np.count_nonzero(graded.gamma > 1.0))
+    beyond = int(np.count_nonzero(graded.gamma > INSIDE))
     return figure(
         svg("atoms", f"Histogram of the grades of {count(len(gamma))} atoms.", draw),
         f"{count(beyond)} of {plural(len(gamma), 'atom')} have a grade above 1. Lines: 1, {select:g} and {stop:g}.",

@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from aliquot.progress import Progress, silent
 from aliquot.structures.columns import Column
 from aliquot.structures.frames import Frames
+from aliquot.uncertainty.active import TOLERANCE
 from aliquot.uncertainty.uncertainty import Assessment, Uncertainty
 
-__all__ = ["BREAK", "SELECT", "Graded", "grade"]
+__all__ = ["BREAK", "INSIDE", "SELECT", "Graded", "grade"]
 
 Array = NDArray[np.float64]
+
+#: Grade up to which the training set spans what an atom sees: one, and what MaxVol leaves to do. Members of the active
+#: set have a grade of one but for rounding, and are no extrapolation.
+INSIDE: Final = TOLERANCE
 
 #: Grades from which a structure is worth a label, and from which dynamics should stop; customary values.
 SELECT: Final = 5.0
@@ -79,6 +84,11 @@ class Graded:
     def above(self, threshold: float) -> int:
         """Frames with a larger grade."""
         return int(np.count_nonzero(self.gamma_max > threshold))
+
+    @property
+    def extrapolating(self) -> int:
+        """Frames of which an atom is beyond what the training set spans."""
+        return self.above(INSIDE)
 
     def annotated(self) -> Frames:
         """The frames with what was found as further keys.
