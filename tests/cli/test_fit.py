@@ -15,6 +15,7 @@ from aliquot.ace.potential import AcePotential
 from aliquot.cli import app
 from aliquot.fitting import compare
 from aliquot.structures import read
+from aliquot.uncertainty import Uncertainty
 
 SMALL = ["--degree", "6,5,4", "--pair", "4", "--cutoff", "4.5"]
 
@@ -70,6 +71,31 @@ def test_every_file_appears_and_they_agree(training, tmp_path):
     assert energy["mae"] == pytest.approx(np.mean(np.abs(wrong)), rel=1e-9)
     page = (tmp_path / "copper.html").read_text(encoding="utf-8")
     assert "5 test structures that had no part in the fit" in page
+
+
+def test_active_set_of_what_taught(training, tmp_path):
+    out = tmp_path / "copper.ace"
+    result = run(
+        "fit", training, "--split", "part", "-o", out, *SMALL, "--active", "--no-report", "--no-lammps"
+    )
+    assert result.exit_code == 0, result.output
+    assert names(tmp_path) == ["copper.ace", "copper.active", "copper.path.json"]
+    frames = read(training)
+    teach = frames[np.flatnonzero(frames.frame_columns["part"].values == "train")]
+    potential = AcePotential.load(out)
+    known = Uncertainty.load(tmp_path / "copper.active", potential)
+    expected = Uncertainty.build(potential, teach)
+    np.testing.assert_allclose(known.assess(frames, 4).gamma, expected.assess(frames, 4).gamma, rtol=1e-8)
+    assert run("grade", out, training).exit_code == 0
+    energies = labelled(25)
+    for atoms in energies:
+        del atoms.arrays["REF_forces"]
+    write(tmp_path / "energies.xyz", energies, format="extxyz")
+    result = run(
+        "fit", tmp_path / "energies.xyz", "-o", tmp_path / "e.ace", *SMALL, "--active", "--no-report"
+    )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "e.active").exists()
 
 
 def test_json_is_one_object_and_nothing_else(training, tmp_path):

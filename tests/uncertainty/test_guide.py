@@ -28,7 +28,7 @@ def test_guide_to_uncertainty(tmp_path, monkeypatch):
     write("start.xyz", bulk("Cu", cubic=True, a=3.6) * (2, 2, 2), format="extxyz")
     page = PAGE.read_text(encoding="utf-8")
     commands = re.findall(r"^\$ aliquot (.*)$", page, re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["fit", *["grade"] * 4, "md", "md"]
+    assert [command.split()[0] for command in commands] == ["fit", *["grade"] * 3, "md", "md"]
     for command in commands:
         small = ["--degree", "7", "--no-report", "--no-lammps"] if command.startswith("fit") else []
         result = CliRunner().invoke(app, [*command.split(), *small])

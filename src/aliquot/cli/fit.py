@@ -139,6 +139,12 @@ def fit_command(
             "--posterior", help="Keep the precision of the coefficients, for committees and error bars."
         ),
     ] = False,
+    active: Annotated[
+        bool,
+        typer.Option(
+            "--active", help="Also write the active set (.active) for aliquot grade, md and explore."
+        ),
+    ] = False,
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Fit growing shares of the training structures too.")
     ] = False,
@@ -179,6 +185,7 @@ def fit_command(
         robust=robust,
         by_cost=by_cost,
         posterior=posterior,
+        active=active,
         learning_curve=learning_curve,
         memory=memory,
         group_by=group_by,
@@ -216,6 +223,7 @@ def _describe(outcome: FitOutcome, screen: Screen) -> None:
         "lammps": "the same for LAMMPS, pair_style pace",
         "repulsion": "its inner repulsion, to overlay in LAMMPS",
         "record": "every number of this fit",
+        "active": "what the training structures span, for aliquot grade and md",
         "report": "open this in a browser",
     }
     width = max(len(str(path)) for path in outcome.files.values())

@@ -72,6 +72,7 @@ class FitJob:
     robust: bool = False
     by_cost: bool = False
     posterior: bool = False
+    active: bool = False
     learning_curve: bool = False
     memory: float = 2.0
     group_by: str = "config_type"
@@ -92,6 +93,8 @@ class FitJob:
             places["lammps"] = self.beside(".yace")
             if self.repulsion:
                 places["repulsion"] = self.beside(".repulsion.table")
+        if self.active:
+            places["active"] = self.beside(".active")
         if self.report:
             places["report"] = self.beside(".html")
         return places
@@ -147,6 +150,8 @@ def run_fit(job: FitJob, screen: Screen) -> FitOutcome:
                 meta=_provenance(job, frames),
                 progress=progress,
             )
+            if job.active:
+                notes += _write_active(staged["active"], done, frames, parts, progress)
         notes += _write(staged, job, done, frames, exclusions, notes)
     files = {what: place for what, place in places.items() if place.exists()}
     return FitOutcome(done, frames, exclusions, files, notes)
@@ -316,6 +321,20 @@ def _write(
 
         write_fit_report(staged["report"], done, frames, exclusions=exclusions, notes=(*read, *notes))
     return notes
+
+
+def _write_active(
+    place: Path, done: Fit, frames: Frames, parts: NDArray[np.str_], progress: Progress
+) -> tuple[str, ...]:
+    """What the structures that taught span, for ``aliquot grade`` and ``aliquot md``."""
+    import numpy as np
+
+    from aliquot.fitting import TRAIN
+    from aliquot.uncertainty import Uncertainty
+
+    known = Uncertainty.build(done.potential, frames[np.flatnonzero(parts == TRAIN)], progress=progress)
+    known.save(place)
+    return known.notes
 
 
 def _write_lammps(staged: Mapping[str, Path], done: Fit) -> tuple[str, ...]:
