@@ -7,9 +7,7 @@ The page is written for stores of up to :data:`PAGE_FRAMES` structures, all of w
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +18,7 @@ from aliquot.cli.method_spec import formulas_of
 from aliquot.cli.options import count
 from aliquot.cli.outputs import Outputs
 from aliquot.cli.prior import with_prior
+from aliquot.cli.processes import processes
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError, SelectionError
 from aliquot.progress import Progress
@@ -98,7 +97,7 @@ def run_from_store(
             tables = _open(job, part, among, progress)
             parameters = with_prior(job.method, job.parameters, tables.known_frames, tables.known, progress)
             assert job.number is not None
-            with _processes(workers) as executor:
+            with processes(workers) as executor:
                 selection = select(
                     tables.pool,
                     count(job.number, len(tables.pool)),
@@ -115,27 +114,6 @@ def run_from_store(
     places = {"selected": job.out, "record": job.beside(".json"), "report": job.beside(".html")}
     files = {what: place for what, place in places.items() if what in staged and place.exists()}
     return Outcome(selection, None, None, (), files)
-
-
-@contextmanager
-def _processes(workers: int) -> Generator[Executor | None, None, None]:
-    """So many processes, of one BLAS thread each; None where one is enough."""
-    if workers == 1:
-        yield None
-        return
-    import multiprocessing
-
-    fresh = multiprocessing.get_context("spawn")  # a fork takes over locks of threads that it does not have
-    with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_one_thread) as executor:
-        yield executor
-
-
-def _one_thread() -> None:
-    """What a worker does first: only a library that is loaded can be told."""
-    import scipy.linalg.blas  # noqa: F401  (numpy's is loaded with it)
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
 
 
 def _check(job: Job) -> None:

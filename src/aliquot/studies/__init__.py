@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aliquot.studies.data import Data
 from aliquot.studies.declaration import SIZES, Study, studies, study_named
+from aliquot.studies.duration import expected, left
 from aliquot.studies.record import Conclusion, Curve, Figure, Finding, Panel, Record, Table
 from aliquot.studies.results import Results
 from aliquot.studies.run import Plan, plan, run_study
@@ -21,6 +22,8 @@ __all__ = [
     "Results",
     "Study",
     "Table",
+    "expected",
+    "left",
     "plan",
     "run_study",
     "studies",

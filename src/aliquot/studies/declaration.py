@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-from aliquot.declared import known_words, read_toml, section
+from aliquot.declared import known_words, read_toml, section, value_of
 from aliquot.errors import InputError
 from aliquot.progress import Progress
 from aliquot.studies.data import Data
 from aliquot.studies.record import Conclusion
 from aliquot.studies.results import Results
 
-__all__ = ["SIZES", "Protocol_", "Study", "studies", "study_named"]
+__all__ = ["SIZES", "Protocol_", "Study", "protocol_named", "studies", "study_named"]
 
 #: Quick takes a minute, standard up to three quarters of an hour on two cores, full what it takes.
 SIZES: Final = ("quick", "standard", "full")
@@ -29,9 +29,13 @@ _WORDS: Final = (
     "method",
     "published",
     "discussion",
+    "minutes",
     "settings",
     "sizes",
 )
+
+#: Beginning of the name of a protocol that is a module of one's own.
+_OWN: Final = "python:"
 
 #: What one piece of work is told: names and plain values.
 Task = Mapping[str, Any]
@@ -66,9 +70,11 @@ class Study:
     title, paper, question, method, published, discussion : str
         Markdown. ``discussion`` was written about the run of standard size.
     protocol : str
-        Module of this room.
+        Module of this room, or ``python:module``, one of one's own.
     settings : dict of str to dict
         By size.
+    minutes : dict of str to float
+        Time in one process, as measured; by size, where it is known.
     """
 
     name: str
@@ -80,11 +86,12 @@ class Study:
     discussion: str
     protocol: str
     settings: Mapping[str, Mapping[str, Any]]
+    minutes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def carried_out_by(self) -> Protocol_:
         """The module of the protocol."""
-        return cast(Protocol_, importlib.import_module(f"aliquot.studies.{self.protocol}"))
+        return protocol_named(self.protocol)
 
     def settings_of(self, size: str) -> Any:
         """Settings of one size.
@@ -97,6 +104,31 @@ class Study:
         if size not in SIZES:
             raise InputError(f"size {size!r} is not known; use {', '.join(SIZES)}")
         return section(f"{self.name} [{size}]", self.settings[size], self.carried_out_by.Settings)
+
+
+def protocol_named(name: str) -> Protocol_:
+    """The module that carries out studies of this protocol: of this room, or of one's own (``python:module``).
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is none.
+    """
+    own = name.startswith(_OWN)
+    module = name.removeprefix(_OWN) if own else f"aliquot.studies.{name}"
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # something that the protocol imports
+        raise InputError(
+            f"there is no protocol {name!r}: no module {error.name!r} can be imported"
+        ) from error
+    words = ("Settings", "REVISION", "tasks", "cost", "prepare", "work", "conclude")
+    lacking = [word for word in words if not hasattr(found, word)]
+    if lacking:
+        raise InputError(f"module {module} is no protocol: it does not define {', '.join(lacking)}")
+    return cast(Protocol_, found)
 
 
 def studies() -> tuple[str, ...]:
@@ -126,14 +158,19 @@ def study_named(name: str) -> Study:
     missing = [word for word in ("title", "protocol", "question", "settings") if word not in told]
     if missing:
         raise InputError(f"{place} lacks {', '.join(missing)}")
-    if not str(told["protocol"]).isidentifier():
+    if not all(part.isidentifier() for part in str(told["protocol"]).removeprefix(_OWN).split(".")):
         raise InputError(f"{place}: protocol {told['protocol']!r} is not a name")
     sizes = told.get("sizes", {})
-    known_words(f"{place} [sizes]", sizes, SIZES)
+    minutes = told.get("minutes", {})
+    for table, given in (("sizes", sizes), ("minutes", minutes)):
+        known_words(f"{place} [{table}]", given, SIZES)
     words = {word: str(told.get(word, "")).strip() for word in _WORDS[:7] if word != "protocol"}
     return Study(
         name=place.stem,
         protocol=told["protocol"],
         settings={size: {**told["settings"], **sizes.get(size, {})} for size in SIZES},
+        minutes={
+            size: value_of(f"{place} [minutes] {size}", value, float) for size, value in minutes.items()
+        },
         **words,
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
 
 __all__ = ["Conclusion", "Curve", "Figure", "Finding", "Panel", "Record", "Table"]
 
@@ -160,5 +163,16 @@ class Record:
     conclusion: Conclusion = field(default_factory=lambda: Conclusion(""))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON object."""
-        return {"format": "aliquot study", "schema": 1, **asdict(self)}
+        """JSON object; None for what is not a finite number."""
+        return {"format": "aliquot study", "schema": 1, **_plain(asdict(self))}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: protocols compute with numpy."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,19 +13,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import asdict
-from importlib import import_module
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from aliquot import __version__
 from aliquot.campaign.folder import write_json
 from aliquot.errors import AliquotError, InputError
 from aliquot.progress import Progress, silent
 from aliquot.studies.data import Data
-from aliquot.studies.declaration import Protocol_, Study, Task
+from aliquot.studies.declaration import Protocol_, Study, Task, protocol_named
 from aliquot.studies.record import Record
 from aliquot.studies.results import Results
 from aliquot.table import recipe_hash
@@ -60,6 +60,11 @@ class Plan:
         self.tasks: Sequence[Task] = list(self.protocol.tasks(self.settings))
 
     @property
+    def done(self) -> list[Task]:
+        """Tasks that are done."""
+        return [task for task in self.tasks if self.file(task).exists()]
+
+    @property
     def missing(self) -> list[Task]:
         """Tasks that are not done."""
         return [task for task in self.tasks if not self.file(task).exists()]
@@ -80,9 +85,9 @@ class Plan:
                 for row in _kept(self.file(task))["rows"]
             )
 
-    def seconds(self) -> float:
-        """Wall time of all tasks together."""
-        return sum(_kept(self.file(task))["seconds"] for task in self.tasks)
+    def seconds(self, tasks: Sequence[Task] | None = None) -> float:
+        """Wall time of tasks that are done (all by default) together."""
+        return sum(_kept(self.file(task))["seconds"] for task in (self.tasks if tasks is None else tasks))
 
 
 def plan(study: Study, size: str, data: Data, folder: Path) -> Plan:
@@ -183,10 +188,14 @@ def _work(planned: Plan, tasks: Sequence[Task], executor: Executor | None) -> It
 
 
 def _one(protocol: str, settings: Any, data: Data, place: Path, file: Path, task: Task) -> None:
-    """Do one task and keep its rows."""
+    """Do one task and keep its rows; in one BLAS thread, so that every process computes the same bits."""
+    import scipy.linalg.blas  # noqa: F401  (only a library that is loaded can be limited; numpy's is loaded with it)
+
+    carried_out_by = protocol_named(protocol)
     began = time.perf_counter()
     try:
-        rows = import_module(f"aliquot.studies.{protocol}").work(settings, data, place, task)
+        with threadpool_limits(1):
+            rows = carried_out_by.work(settings, data, place, task)
     except AliquotError as error:
         raise InputError(f"task {dict(task)} failed: {error}") from error
     write_json(
@@ -202,7 +211,11 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(file: Path) -> dict[str, Any]:
+    again = "remove it, and its task is done again"
     try:
-        return json.loads(file.read_text("utf-8"))
+        kept = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} is damaged ({error}); remove it, and its task is done again") from error
+        raise InputError(f"{file} is damaged ({error}); {again}") from error
+    if not isinstance(kept, dict) or not {"rows", "seconds"} <= set(kept):
+        raise InputError(f"{file} is damaged (it has no rows); {again}")
+    return kept
