@@ -67,18 +67,25 @@ def test_fit_is_the_fit_to_the_rows(frames, basis, blocks):
     assert blocks.directions <= len(basis.prior)
     expected = triangle(frames, basis, which)
     evidence = best_prior(expected)
-    gram = expected.R.T @ expected.R
-    precision = 1e-9 * np.linalg.norm(gram, 2)  # the directions that do not count have no say
-    c = np.linalg.solve(gram + precision * np.eye(len(gram)), expected.R.T @ expected.z)
+    root = np.sqrt(evidence.precision) * np.eye(expected.n_columns)
+    c = np.linalg.lstsq(
+        np.vstack((expected.R, root)), np.append(expected.z, np.zeros(len(root))), rcond=None
+    )[0]
     sums = blocks.sums(which[:3], WEIGHTS, frames.config_type) + blocks.sums(
         which[3:], WEIGHTS, frames.config_type
     )
     assert sums.n_rows == expected.n_rows
     fitted = blocks.fit(sums)
-    assert np.log(fitted.evidence.precision) == pytest.approx(np.log(evidence.precision), abs=1e-3)
-    assert blocks.ridge(sums, fitted.evidence.precision) == pytest.approx(fitted.z, rel=1e-6)
-    same = blocks.transform @ blocks.ridge(sums, precision)
-    assert np.linalg.norm(same * basis.prior - c) < 1e-4 * np.linalg.norm(c)
+    assert np.log(fitted.evidence.precision) == pytest.approx(np.log(evidence.precision), abs=0.05)
+    assert fitted.evidence.log_evidence == pytest.approx(evidence.log_evidence, rel=1e-6)
+    assert fitted.evidence.noise == pytest.approx(evidence.noise, rel=1e-3)
+    assert fitted.evidence.effective == pytest.approx(evidence.effective, rel=1e-2)
+    again = blocks.fit(sums, near=7 * evidence.precision).evidence.precision
+    assert np.log(again) == pytest.approx(np.log(evidence.precision), abs=0.05)
+    far = blocks.fit(sums, near=1e7 * evidence.precision).evidence.precision
+    assert np.log(far) == pytest.approx(np.log(evidence.precision), abs=0.05)
+    same = blocks.transform @ blocks.ridge(sums, evidence.precision)
+    assert np.linalg.norm(same * basis.prior - c) < 1e-5 * np.linalg.norm(c)
 
 
 def test_errors_are_those_of_the_potential(frames, basis, blocks):
