@@ -31,6 +31,7 @@ from aliquot.cli.methods import methods_command
 from aliquot.cli.props import props_command
 from aliquot.cli.screen import in_command_words, printable
 from aliquot.cli.select import select_command
+from aliquot.cli.study import study_command
 from aliquot.cli.test import judge_command
 from aliquot.errors import AliquotError
 
@@ -79,6 +80,7 @@ app.command("hal")(hal_command)
 app.command("explore")(explore_command)
 app.command("generate")(generate_command)
 app.add_typer(campaign_app, name="campaign")
+app.command("study")(study_command)
 app.command("inspect")(inspect_command)
 app.command("features")(features_command)
 app.command("featurize")(featurize_command)

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["CHOSEN", "GRID", "INK", "KNOWN", "MUTED", "PAPER", "POOL", "WIDTH", "new_figure", "svg"]
+__all__ = [
+    "CHOSEN",
+    "GRID",
+    "INK",
+    "KNOWN",
+    "MUTED",
+    "PAPER",
+    "POOL",
+    "WIDTH",
+    "as_file",
+    "new_figure",
+    "svg",
+]
 
 #: Colours of Okabe and Ito where they carry meaning; shapes, fills and outlines carry it too.
 INK: Final = "#1d2530"
@@ -124,6 +136,22 @@ def svg(name: str, label: str, draw: Callable[[], Figure], *, titles: Mapping[st
     assert view is not None
     opening = f'<svg class="plot" role="img" aria-label="{text(label)}" {view.group()}>'
     return re.sub(r"\n\s*", "\n", opening + body[body.index(">") + 1 :].strip())
+
+
+def as_file(drawing: str) -> str:
+    """An inline drawing as a file of its own, on white paper, for viewers that know no variables of a page."""
+    view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)
+    assert view is not None
+    wide, high = (float(side) for side in view.groups())
+    for colour, variable in _VARIABLES.items():
+        drawing = drawing.replace(variable, colour)
+    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    style = "text { font-family: Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif !important; }"
+    paper = f'<rect width="{wide}" height="{high}" fill="#ffffff"/>'
+    opening = f'<svg {names} width="{1.4 * wide:.0f}" height="{1.4 * high:.0f}"'
+    body = drawing[drawing.index(">") + 1 :]
+    head = drawing[: drawing.index(">") + 1].replace('<svg class="plot"', opening)
+    return f"{head}\n<style>{style}</style>\n{paper}\n{body}\n"
 
 
 def _on_page(tag: str, name: str, used: set[str], titles: Mapping[str, str]) -> str:
