@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -88,3 +89,85 @@ def copper_potential() -> AcePotential:
         ]
     fitted = np.linalg.lstsq(np.concatenate(rows), np.concatenate(targets), rcond=None)[0]
     return AcePotential(basis, fitted[None], np.array([alone]))
+
+
+#: A protocol of one's own: numbers drawn per repeat, on top of a mean that prepare writes for all.
+OWN_PROTOCOL = """
+import json, os, time
+from dataclasses import dataclass
+
+import numpy as np
+
+from aliquot.errors import InputError
+from aliquot.studies import Conclusion, Curve, Figure, Finding, Panel, Table
+from aliquot.studies.statistics import interval
+
+REVISION = 1
+
+@dataclass(frozen=True)
+class Settings:
+    sets: tuple[str, ...] = ("few",)
+    seed: int = 0
+    repeats: int = 3
+    pause: float = 0.0
+
+def tasks(settings):
+    return [{"repeat": k} for k in range(settings.repeats)]
+
+def cost(settings, task):
+    return 1.0
+
+def prepare(settings, data, place, progress):
+    if not (place / "mean.json").exists():
+        (place / "mean.json").write_text(json.dumps(float(np.mean(data.read("few").sizes))))
+        with open(place / "prepared.log", "a") as log:
+            log.write("once\\n")
+
+def work(settings, data, place, task):
+    with open(place / "begun.log", "a") as log:
+        log.write(f"{task['repeat']}\\n")
+    time.sleep(settings.pause)
+    if os.environ.get("STOP_AT") == str(task["repeat"]):
+        raise KeyboardInterrupt
+    if os.environ.get("FAIL_AT") == str(task["repeat"]):
+        raise InputError("nothing to work with")
+    mean = json.loads((place / "mean.json").read_text())
+    rng = np.random.default_rng([settings.seed, task["repeat"]])
+    return [
+        {"method": m, "n": n, "rmse_meV": float(mean + rng.normal()), "empty": float("nan")}
+        for m in ("one", "two") for n in (5, 10)
+    ]
+
+def conclude(settings, results):
+    curves = []
+    for (method,), some in results.by("method"):
+        found = [interval(at.column("rmse_meV")) for _, at in some.by("n")]
+        curves.append(Curve(method, (5.0, 10.0), tuple(f.value for f in found), tuple(f.low for f in found),
+                            tuple(f.high for f in found)))
+    best = min(results.column("rmse_meV"))
+    return Conclusion(
+        f"The best repeat has {best:.6g} meV.",
+        (Finding("the best is below 3 meV", f"{best:.6g} meV", bool(best < 3)),),
+        (Table("all", "All", ("method", "n"), (("one", 5), ("two", None))),),
+        (Figure("curves", "Both.", (Panel("both", "n", "RMSE (meV)", tuple(curves), log_x=True),)),),
+    )
+"""
+
+
+@pytest.fixture
+def own_study(tmp_path, monkeypatch, silicon_pool) -> Path:
+    """A study of one's own: ``own.toml``, its protocol, and a folder of data; the name of the first."""
+    from ase.io import write
+
+    (tmp_path / "drawing_numbers.py").write_text(OWN_PROTOCOL, "utf-8")
+    (tmp_path / "reference").mkdir()
+    write(tmp_path / "reference" / "few.xyz", silicon_pool[:3], format="extxyz")
+    (tmp_path / "own.toml").write_text(
+        'title = "Of one\'s own"\nprotocol = "python:drawing_numbers"\nquestion = "Which number is *smallest*?"\n'
+        "[minutes]\nstandard = 0.5\n[settings]\n[sizes.standard]\nrepeats = 5\n[sizes.full]\nrepeats = 50\n",
+        "utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "drawing_numbers", raising=False)
+    monkeypatch.setenv("ALIQUOT_DATA", str(tmp_path / "reference"))
+    return tmp_path / "own.toml"

@@ -107,6 +107,7 @@ def drawing(figure: Figure, looks: Mapping[str, Look]) -> str:
             max(3.6, 0.4 + 0.19 * len(labels)) if beside else above + (3.3 if columns < 3 else 2.9) * rows
         )
         canvas = Canvas(figsize=(width(figure), height))
+        canvas.set_layout_engine("constrained", w_pad=0.1, wspace=0.02)
         for number, panel in enumerate(figure.panels, 1):
             _panel(canvas.add_subplot(rows, columns, number), panel, looks, 46 if columns < 3 else 36)
         handles = [_handle(looks[label]) for label in labels]
@@ -131,7 +132,7 @@ def drawing(figure: Figure, looks: Mapping[str, Look]) -> str:
 def _per_row(labels: Sequence[str]) -> int:
     """Labels that stand side by side above the panels."""
     longest = max((min(len(plain(label)), 44) for label in labels), default=1)
-    return max(1, min(len(labels), int(72 * _PAGE / (5.0 * longest + 46))))
+    return max(1, min(len(labels), int(72 * _PAGE / (4.6 * longest + 46))))
 
 
 def _row_by_row(n: int, columns: int) -> list[int]:

@@ -58,6 +58,8 @@ class Plan:
         }
         self.place = folder / "work" / recipe_hash(told)
         self.tasks: Sequence[Task] = list(self.protocol.tasks(self.settings))
+        if len({recipe_hash(task) for task in self.tasks}) < len(self.tasks):
+            raise InputError(f"{study.name} [{size}]: tasks are alike; each must differ in a value")
 
     @property
     def done(self) -> list[Task]:

@@ -1,0 +1,142 @@
+"""``aliquot study`` as users meet it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from aliquot.cli import app
+from aliquot.studies import studies
+
+FILES = {"own.csv", "own.json", "own.md", "own.html", "own-curves.svg"}
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["study", *map(str, words)])
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def names(folder):
+    return {path.name for path in Path(folder).iterdir()}
+
+
+def test_list():
+    told = json.loads(run("--json").stdout)["studies"]
+    assert tuple(one["name"] for one in told) == studies()
+    for one in told:
+        assert one["question"]
+        assert set(one["seconds"]) == {"quick", "standard", "full"}
+    shown = run("--list").stdout
+    assert all(name in shown for name in studies())
+
+
+def test_run(own_study):
+    result = run(own_study)
+    assert result.exit_code == 0, result.output
+    assert "own, quick: 0 of 3 tasks are done; the others will take about 18 s" in result.stdout
+    assert "The best repeat has" in result.stdout
+    assert "does not hold" in result.stdout
+    assert names("study-own") == FILES | {"work"}
+    record = json.loads(Path("study-own/own.json").read_text("utf-8"))
+    assert record["command"] == f"aliquot study {own_study} --size quick"
+    rows = list(csv.DictReader(Path("study-own/own.csv").read_text("utf-8").splitlines()))
+    assert len(rows) == 12
+    assert rows[0].keys() == {"repeat", "method", "n", "rmse_meV", "empty"}
+    again = run(own_study, "--json", "--workers", 2)
+    told = json.loads(again.stdout)
+    assert told["conclusion"] == record["conclusion"]
+    assert {Path(path).name for path in told["files"]} == FILES
+    assert "3 of 3 tasks are done" in run(own_study).stdout
+
+
+def test_options(own_study, monkeypatch):
+    monkeypatch.delenv("ALIQUOT_DATA")
+    result = run(
+        own_study, "-o", "deep/out", "--data", "reference", "--no-report", "--quiet", "--size", "standard"
+    )
+    assert result.exit_code == 0, result.output
+    assert result.output == ""
+    assert names("deep/out") == FILES - {"own.html"} | {"work"}
+
+
+def test_two_workers_write_the_same(own_study):
+    assert run(own_study, "-o", "one").exit_code == 0
+    assert run(own_study, "-o", "two", "--workers", 2).exit_code == 0
+    for name in ("own.csv", "own-curves.svg"):
+        assert Path("one", name).read_bytes() == Path("two", name).read_bytes()
+
+
+def test_what_is_wrong_is_told(own_study, monkeypatch):
+    for words, said in (
+        (["silicium"], "there is no study 'silicium'"),
+        ([own_study, "--size", "huge"], "quick"),
+        ([own_study, "--data", "nowhere"], "there is no folder nowhere"),
+        ([own_study, "-o", own_study], "is a file; name a folder with -o"),
+        ([own_study, "-o", "reference"], "holds 'few.xyz', which is not of the study own"),
+    ):
+        result = run(*words)
+        assert result.exit_code == 2, result.output
+        assert said in result.output
+    assert names("reference") == {"few.xyz"}
+    monkeypatch.delenv("ALIQUOT_DATA")
+    result = run(own_study)
+    assert result.exit_code == 2
+    assert "name their folder with --data or ALIQUOT_DATA" in result.output
+
+
+def test_damaged_task_is_told(own_study):
+    assert run(own_study).exit_code == 0
+    file = sorted(Path("study-own/work").glob("*/task-*.json"))[0]
+    file.write_text("{")
+    result = run(own_study)
+    assert result.exit_code == 2
+    assert "is damaged" in result.output
+    assert "remove it, and its task is done again" in result.output
+    file.unlink()
+    assert run(own_study).exit_code == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_interrupted_it_goes_on(own_study, workers):
+    """Ctrl-C at a terminal reaches all processes at once."""
+    own_study.write_text(own_study.read_text().replace("[settings]", "[settings]\npause = 1.0\n"))
+    command = [sys.executable, "-c", "from aliquot.cli import main; main()", "study", str(own_study)]
+    command += ["--size", "standard", "--workers", str(workers)]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    work = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(Path().glob("study-own/work/*/task-*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(work.pid, signal.SIGINT)
+    _, said = work.communicate(timeout=30)
+    assert work.returncode == 130, said
+    assert "of 5 tasks are kept in study-own, the same command goes on" in said
+    assert "Traceback" not in said
+    assert names("study-own") == {"work"}
+    result = run(own_study, "--size", "standard", "--workers", workers)
+    assert result.exit_code == 0, result.output
+    assert "0 of 5 tasks" not in result.stdout
+    (begun,) = Path().glob("study-own/work/*/begun.log")
+    started = begun.read_text().split()
+    assert set(started) == set("01234")
+    assert len(started) <= 5 + workers  # what was cut, and nothing else, began anew
