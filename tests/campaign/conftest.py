@@ -39,6 +39,27 @@ class Fails(EMT):
         super().calculate(atoms, properties, system_changes)
 
 
+class NoNumbers(EMT):
+    def calculate(self, atoms, properties, system_changes):
+        super().calculate(atoms, properties, system_changes)
+        if len(atoms) > 4:
+            self.results["forces"] = self.results["forces"] * float("nan")
+
+
+class Dies(EMT):
+    def calculate(self, atoms, properties, system_changes):
+        if len(atoms) > 4:
+            os._exit(11)
+        super().calculate(atoms, properties, system_changes)
+
+
+class Hangs(EMT):
+    def calculate(self, atoms, properties, system_changes):
+        if len(atoms) > 4:
+            time.sleep(1000)
+        super().calculate(atoms, properties, system_changes)
+
+
 class Some(EMT):
     """Fails for every other structure of more than four atoms."""
 

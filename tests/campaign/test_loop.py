@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from aliquot.ace.potential import AcePotential
 from aliquot.campaign import History, Round, read_history, run
@@ -18,7 +19,7 @@ from aliquot.campaign.loop import verdict
 from aliquot.campaign.settings import Goal
 from aliquot.errors import InputError
 from aliquot.fitting import compare
-from aliquot.structures import read
+from aliquot.structures import Frames, read, write
 
 
 def test_rounds(tmp_path, settings):
@@ -123,6 +124,25 @@ def test_oracle_that_fails(tmp_path, settings, oracles):
     chosen, failed = last.stages["select"]["selected"], len(last.stages["label"]["failed"])
     assert 0 < failed < chosen
     assert (last.asked, last.labelled) == (6 + chosen, 6 + chosen - failed)
+
+
+@pytest.mark.parametrize(
+    ("name", "timeout", "words"),
+    [("NoNumbers", 60.0, "finite"), ("Dies", 60.0, "exit 11"), ("Hangs", 1.0, "longer than 1 s")],
+)
+def test_oracle_that_answers_nothing(tmp_path, settings, oracles, name, timeout, words):
+    label = {"oracle": f"python:counted_oracle:{name}", "retries": 0, "timeout": timeout}
+    with pytest.raises(InputError, match=rf"none of 4 structures of \[test\] was labelled; .*{words}"):
+        run(settings(label=label), tmp_path / "run")
+    assert not list((tmp_path / "run" / "labels").rglob("*.tmp"))
+
+
+def test_elements_that_nothing_teaches(tmp_path, settings):
+    write(tmp_path / "silver.xyz", Frames.from_atoms([bulk("Ag", cubic=True)]))
+    for part in ("test", "explore"):
+        with pytest.raises(InputError, match=r"Ag of .*silver.xyz is in no structure of \[start\]"):
+            run(settings(**{part: {"structures": str(tmp_path / "silver.xyz")}}), tmp_path / "run")
+        assert not list((tmp_path / "run").glob("*.xyz"))  # so that the file may be mended
 
 
 def test_other_oracle_other_folder(tmp_path, settings, oracles):

@@ -194,6 +194,8 @@ def _check(place: Path, settings: Settings) -> None:
         if others:
             raise InputError(f"{place} holds {others[0]!r} and no campaign; name a new or empty folder")
         return
+    if not round_folder(place, 0).exists():
+        return  # nothing is done yet that would have to fit
     began, now = _read_json(place / _SETTINGS), json.loads(json.dumps(plain(settings)))
     for table, name in (
         ("start", None),

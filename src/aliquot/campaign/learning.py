@@ -22,6 +22,9 @@ from aliquot.solvers import SOLVERS
 from aliquot.structures import Frames, read, write
 from aliquot.uncertainty import Uncertainty
 
+#: What to do where labels are missing.
+_REMEDY = "mend the oracle, set retry_failed or other limits in [label], and run again"
+
 __all__ = ["fit_model", "judge_model", "label_batch", "label_start"]
 
 
@@ -93,9 +96,13 @@ def _test_labels(
             )
         labelled = frames
     else:
-        labelled = _asked(place, frames, settings, oracle, executor, progress).frames
+        found = _asked(place, frames, settings, oracle, executor, progress)
+        labelled = found.frames
         if not len(labelled):
-            raise InputError("none of the structures of [test] could be labelled")
+            raise InputError(
+                f"none of {len(frames)} structures of [test] was labelled; the first: {found.unlabelled[0]};"
+                f" {_REMEDY}"
+            )
     write(place.place / "test-labelled.xyz", labelled, force=True)
 
 
@@ -113,7 +120,7 @@ def _label(
     if not len(found.frames):
         raise InputError(
             f"none of {len(frames)} structures of {here / 'selected.xyz'} was labelled; the first:"
-            f" {found.unlabelled[0]}; mend the oracle, set retry_failed or other limits in [label], and run again"
+            f" {found.unlabelled[0]}; {_REMEDY}"
         )
     write(here / "labelled.xyz", found.frames, force=True)
     return {
@@ -150,9 +157,11 @@ def _asked(
         progress=progress,
     )
     if waiting := found.of_kind("pending"):
+        failed = found.of_kind("failed")
+        first = f"; the first: {failed[0].reason}" if failed else ""
         raise InputError(
-            f"{len(waiting)} structures have no label yet; {waiting[0].reason}. What there is, is kept: mend the oracle"
-            " and run again"
+            f"{len(waiting)} structures have no label yet; {waiting[0].reason}{first}. What there is, is kept:"
+            f" {_REMEDY}"
         )
     return found
 

@@ -172,13 +172,34 @@ def _walkers(place: Folder) -> Frames:
 
 
 def _copy_structures(place: Folder, settings: Settings) -> None:
-    """Copies of what the campaign begins with, so that it no longer matters what becomes of the files."""
+    """Copies of what the campaign begins with, so that it no longer matters what becomes of the files.
+
+    Nothing is copied before all of it can be used.
+    """
+    if place.round(0).exists():
+        return
     cells = Structures(settings.explore.structures, "oracle")
+    copies: dict[str, Frames] = {}
     for name, told in (("test.xyz", settings.test), ("cells.xyz", cells), ("start.xyz", settings.start)):
-        copy = place.place / name
-        if not told.structures or copy.exists() or (place.place / "round-000").exists():
+        if not told.structures:
+            (place.place / name).unlink(missing_ok=True)
             continue
         frames = load(*told.structures).frames
         if bad := unusable(frames):
             raise InputError(f"{bad[0]}; remove it from the file")
-        write(copy, frames if told.labels == "file" else bare(frames))
+        copies[name] = frames if told.labels == "file" else bare(frames)
+    for frames in copies.values():
+        _same_elements(frames, copies["start.xyz"])
+    for name, frames in copies.items():
+        write(place.place / name, frames, force=True)
+
+
+def _same_elements(frames: Frames, start: Frames) -> None:
+    """Refuse elements that nothing at the start teaches: the first model would know nothing of them, nor say so."""
+    from ase.data import chemical_symbols
+
+    if unknown := sorted(set(frames.elements) - set(start.elements)):
+        raise InputError(
+            f"{', '.join(chemical_symbols[z] for z in unknown)} of {frames.files[0]} is in no structure of [start];"
+            " add some with it"
+        )
