@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def test_damaged_task_is_told(own_study):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupted_it_goes_on(own_study, workers):
     """Ctrl-C at a terminal reaches all processes at once."""
-    own_study.write_text(own_study.read_text().replace("[settings]", "[settings]\npause = 1.0\n"))
+    own_study.write_text(own_study.read_text().replace("[settings]", "[settings]\npause = 0.5\n"))
     command = [sys.executable, "-c", "from aliquot.cli import main; main()", "study", str(own_study)]
     command += ["--size", "standard", "--workers", str(workers)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
@@ -140,3 +141,15 @@ def test_interrupted_it_goes_on(own_study, workers):
     started = begun.read_text().split()
     assert set(started) == set("01234")
     assert len(started) <= 5 + workers  # what was cut, and nothing else, began anew
+
+
+def test_every_study_is_in_the_documentation():
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    overview = (docs / "studies" / "index.md").read_text("utf-8")
+    assert not [name for name in studies() if f"`{name}`" not in overview]
+    navigation = (docs.parent / "mkdocs.yml").read_text("utf-8")
+    for page in (docs / "studies").glob("*.md"):
+        assert f"studies/{page.name}" in navigation
+        assert page.stem == "index" or f"({page.name})" in overview
+        for linked in re.findall(r"\]\(([\w.-]+\.(?:svg|csv))\)", page.read_text("utf-8")):
+            assert (page.parent / linked).exists()
