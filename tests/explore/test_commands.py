@@ -11,7 +11,7 @@ from ase.io import read, write
 from typer.testing import CliRunner
 
 from aliquot.cli import app
-from aliquot.explore import DescriptorSurrogate, bias_from_frames
+from aliquot.explore import bias_from_frames, surrogate_from_python
 from aliquot.structures import Frames
 from aliquot.uncertainty import Uncertainty
 
@@ -121,24 +121,40 @@ def test_explore_moves_atoms(here, unsure, alloy):
     assert len(read("new.xyz", ":")) == record["structures"] == 2
 
 
-def test_descriptor_of_torch(alloy):
-    torch = pytest.importorskip("torch")
+TORCH = '''
+import torch
+from ase.neighborlist import neighbor_list
+
+
+class Bells:
+    """Sums over neighbours of four Gaussians of the distance; the pullback is that of autograd."""
+
     centres = torch.linspace(2.2, 4.2, 4, dtype=torch.float64)
 
-    def features(atoms):
-        from ase.neighborlist import neighbor_list
-
+    def features(self, atoms):
         i, j, S = neighbor_list("ijS", atoms, 5.0)
         x = torch.tensor(atoms.positions, requires_grad=True)
         d = torch.linalg.norm(x[j] - x[i] + torch.tensor(S @ atoms.cell.array), dim=1)
-        each = torch.exp(-((d[:, None] - centres) ** 2)) * ((1 - d / 5.0) ** 2)[:, None]
+        each = torch.exp(-((d[:, None] - self.centres) ** 2)) * ((1 - d / 5.0) ** 2)[:, None]
         return torch.zeros(len(atoms), 4, dtype=torch.float64).index_add(0, torch.tensor(i), each), x
 
-    def pullback(atoms, cotangent):
-        values, x = features(atoms)
+    def __call__(self, atoms):
+        return self.features(atoms)[0].detach().numpy()
+
+    def pullback(self, atoms, cotangent):
+        values, x = self.features(atoms)
         return -torch.autograd.grad((values * torch.tensor(cotangent)).sum(), x)[0].numpy()
 
-    surrogate = DescriptorSurrogate(lambda atoms: features(atoms)[0].detach().numpy(), pullback)
+
+bells = Bells()
+'''
+
+
+def test_descriptor_of_torch(here, alloy, monkeypatch):
+    pytest.importorskip("torch")
+    (here / "bells_module.py").write_text(TORCH)
+    monkeypatch.syspath_prepend(str(here))
+    surrogate = surrogate_from_python("python:bells_module:bells")
     bias = bias_from_frames(surrogate, Frames.from_atoms([alloy(1), alloy(2)]))
     atoms, step = alloy(3), 1e-4
     ends = []
@@ -147,3 +163,9 @@ def test_descriptor_of_torch(alloy):
         moved.positions[2, 1] += sign * step
         ends.append(bias.sigma(moved))
     assert bias.tilt(atoms).uphill[2, 1] == pytest.approx(np.diff(ends[::-1])[0] / (2 * step), rel=1e-5)
+    line = (
+        f"hal python:ase.calculators.emt:EMT start.xyz -n 1 -o new.xyz {WALK} --known train.xyz --surrogate"
+    )
+    result = run(f"{line} python:bells_module:bells --noise 0.001/0.1 --trigger 0.001")
+    assert result.exit_code == 0, result.output
+    assert len(read("new.xyz", ":")) == 1
