@@ -110,37 +110,56 @@ def test_damaged_task_is_told(own_study):
     assert run(own_study).exit_code == 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_interrupted_it_goes_on(own_study, workers):
-    """Ctrl-C at a terminal reaches all processes at once."""
-    own_study.write_text(own_study.read_text().replace("[settings]", "[settings]\npause = 0.5\n"))
-    command = [sys.executable, "-c", "from aliquot.cli import main; main()", "study", str(own_study)]
-    command += ["--size", "standard", "--workers", str(workers)]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+def start(file, workers):
+    """The command in a group of its own, when its first task is done."""
+    file.write_text(file.read_text().replace("[settings]", "[settings]\npause = 0.5\n"))
+    command = [sys.executable, "-c", "from aliquot.cli import main; main()", "study", str(file)]
     work = subprocess.Popen(
-        command,
+        [*command, "--size", "standard", "--workers", str(workers)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
     while not list(Path().glob("study-own/work/*/task-*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    return work
+
+
+def goes_on(file, workers):
+    """Nothing but what was cut is done again."""
+    result = run(file, "--size", "standard", "--workers", workers)
+    assert result.exit_code == 0, result.output
+    assert "0 of 5 tasks" not in result.stdout
+    (begun,) = Path().glob("study-own/work/*/begun.log")
+    started = begun.read_text().split()
+    assert set(started) == set("01234")
+    assert len(started) <= 5 + workers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_interrupted_it_goes_on(own_study, workers):
+    """Ctrl-C at a terminal reaches all processes at once."""
+    work = start(own_study, workers)
     os.killpg(work.pid, signal.SIGINT)
     _, said = work.communicate(timeout=30)
     assert work.returncode == 130, said
     assert "of 5 tasks are kept in study-own, the same command goes on" in said
     assert "Traceback" not in said
     assert names("study-own") == {"work"}
-    result = run(own_study, "--size", "standard", "--workers", workers)
-    assert result.exit_code == 0, result.output
-    assert "0 of 5 tasks" not in result.stdout
-    (begun,) = Path().glob("study-own/work/*/begun.log")
-    started = begun.read_text().split()
-    assert set(started) == set("01234")
-    assert len(started) <= 5 + workers  # what was cut, and nothing else, began anew
+    goes_on(own_study, workers)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_ended_from_outside_no_worker_stays(own_study, how, code):
+    """A batch system may tell the first process alone."""
+    work = start(own_study, 2)
+    work.send_signal(how)
+    _, said = work.communicate(timeout=30)  # returns when the last that can write there has ended
+    assert work.returncode == code, said
+    goes_on(own_study, 1)
 
 
 def test_every_study_is_in_the_documentation():

@@ -130,6 +130,7 @@ def test_markdown(record):
     assert "12 measurements, 12 min 34 s of computing; [every number](toy.csv)" in page
     assert "$ aliquot study toy --size quick" in page
     assert "- `few` 0123abcd" in page
+    assert "(2025), [10.1000/xyz](https://doi.org/10.1000/xyz)" in page
 
 
 def test_little_is_enough():

@@ -13,7 +13,7 @@ __all__ = ["processes"]
 def processes(workers: int) -> Generator[Executor | None, None, None]:
     """So many processes; None where one is enough, which is this one.
 
-    Interrupted or terminated, the command does not wait for what they are at.
+    Interrupted, terminated or killed, the command leaves none behind, and does not wait for what they are at.
     """
     if workers == 1:
         yield None
@@ -34,6 +34,7 @@ def processes(workers: int) -> Generator[Executor | None, None, None]:
 def _begin() -> None:
     """What a worker does first: only a library that is loaded can be limited."""
     import signal
+    import threading
 
     import scipy.linalg.blas  # noqa: F401  (numpy's is loaded with it)
     from threadpoolctl import threadpool_limits
@@ -42,3 +43,15 @@ def _begin() -> None:
         signal.SIGINT, signal.SIG_DFL
     )  # a terminal interrupts all; one command speaks of it, not each worker
     threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed command says goodbye to nobody, and its workers would wait for work for ever."""
+    import multiprocessing
+    import os
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -88,9 +89,7 @@ def study_markdown(record: Record, measurements: int) -> str:
         f"*Size {record.size}: {plural(measurements, 'measurement')}, {seconds(record.seconds)} of computing;"
         f" [every number]({record.name}.csv).*",
         _part("question", record.question),
-        _part(
-            "protocol", "\n\n".join(filter(None, (record.paper and f"Paper: {record.paper}", record.method)))
-        ),
+        _part("protocol", "\n\n".join(filter(None, (_paper(record.paper), record.method)))),
         _part("published", record.published),
         _part("findings", _findings(record.conclusion.findings)),
         _part("figures", "\n\n".join(_figure(record, one) for one in record.conclusion.figures)),
@@ -103,6 +102,18 @@ def study_markdown(record: Record, measurements: int) -> str:
 
 def _part(key: str, content: str) -> str:
     return f"## {SECTIONS[key]}\n\n{content}" if content else ""
+
+
+def _paper(reference: str) -> str:
+    """The citation; a DOI that is not a link becomes one."""
+    if not reference:
+        return ""
+    linked = re.sub(
+        r"(?<![\w/\[])(?:doi:\s*)?(10\.\d{4,9}/[^\s)\]<>]*[^\s)\]<>.,;])",
+        r"[\1](https://doi.org/\1)",
+        reference,
+    )
+    return f"Paper: {linked}"
 
 
 def _discussion(record: Record) -> str:
