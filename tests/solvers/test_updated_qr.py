@@ -43,3 +43,12 @@ def test_products_touch_the_upper_half():
     v = np.arange(7.0)
     np.testing.assert_allclose(triangular_product(X, v), np.triu(X).T @ v)
     np.testing.assert_array_equal(v, np.arange(7.0))
+
+
+def test_as_many_columns_as_rows():
+    A = np.random.default_rng(2).normal(size=(6, 6))
+    qr = UpdatedQR(6, 6)
+    assert all(qr.push(A[:, j], 1e-12) for j in range(6))
+    qr.pop(2)
+    np.testing.assert_allclose(qr.Q @ qr.T, A[:, [0, 1, 3, 4, 5]], atol=1e-14)
+    assert not np.tril(qr.T, -1).any()

@@ -105,8 +105,9 @@ class UpdatedQR:
         k = self.size
         if position < k - 1:
             Q, T = _SCIPY.qr_delete(self.Q, self.T, position, which="col", check_finite=False)
-            self._orthonormal[:, : k - 1] = Q
-            self._triangular[: k - 1, : k - 1] = T
+            # SciPy answers a square Q with all of it, and T with the row below
+            self._orthonormal[:, : k - 1] = Q[:, : k - 1]
+            self._triangular[: k - 1, : k - 1] = T[: k - 1]
         self._triangular[k - 1, :] = 0.0
         self._triangular[:, k - 1] = 0.0
         self.size = k - 1
