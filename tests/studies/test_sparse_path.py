@@ -322,9 +322,9 @@ class TestSettings:
 
     def test_own_degree(self):
         settings = study_named("sparse-path").settings_of("standard")
-        assert settings.degree_of("water_deepmd") == (12.0, 10.0, 9.0)
+        assert settings.degree_of("water_deepmd") == (12.0, 10.0, 8.0)
         assert settings.power_of("si_gap18_available") == 5.0
-        assert settings.degree_of("zuo2020_Mo") == (25.0, 21.0, 17.0)
+        assert settings.degree_of("zuo2020_Mo") == (20.0, 18.0, 15.0)
 
 
 def test_quick(data_folder, tmp_path):
