@@ -136,7 +136,7 @@ def goes_on(file, workers):
     (begun,) = Path().glob("study-own/work/*/begun.log")
     started = begun.read_text().split()
     assert set(started) == set("01234")
-    assert len(started) <= 5 + workers
+    assert len(started) <= 5 + 2  # two at most were cut
 
 
 @pytest.mark.parametrize("workers", [1, 2])

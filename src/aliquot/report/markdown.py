@@ -17,6 +17,8 @@ __all__ = ["blocks", "escaped", "inline", "plain"]
 
 _CODE: Final = re.compile(r"(`+)(?:(?!`).)+?\1(?!`)", re.DOTALL)
 
+_MINUS: Final = re.compile(r"(?<![\w.,;:/)\]-])-(?=[\d.])")
+
 
 def blocks(source: str) -> str:
     """Paragraphs, lists, tables, emphasis, code and links as markup; every heading is one of third level.
@@ -34,6 +36,8 @@ def inline(source: str) -> str:
 
     Examples
     --------
+    >>> inline("2-3 times, [-0.5, 1e-3]")
+    '2-3 times, [−0.5, 1e-3]'
     >>> inline("**2.1** [x](javascript:alert)")
     '<strong>2.1</strong> [x](javascript:alert)'
     """
@@ -91,6 +95,7 @@ def _reader() -> MarkdownIt:
 
 
 def _text(tokens: Sequence[Token], at: int, *_: object) -> str:
-    """Words; a DOI among them is a link, unless it is in one."""
+    """Words, with true minus signs; a DOI among them is a link, unless it is in one."""
     depth = sum(token.nesting for token in tokens[:at] if token.type in ("link_open", "link_close"))
-    return text(tokens[at].content) if depth else linked(tokens[at].content)
+    words = _MINUS.sub("−", tokens[at].content)
+    return text(words) if depth else linked(words)

@@ -1,7 +1,7 @@
 """What do the figures of a study look like? Panels side by side, one legend of its own, bands of confidence.
 
-A label has the same colour, marker and line in every panel of every figure of a study; with more labels than colours
-the markers are hollow and the lines broken, so that no two are alike.
+A label has the same colour, marker and line in every panel of every figure of a study; where a figure has more labels
+than there are colours, markers are hollow and lines broken, so that no two are alike.
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ _LINES: Final = ("-", (0, (4, 1.6)), (0, (1, 1.2)))
 #: Most curves of a panel that get bands; more get bars, which can be told apart.
 _BANDS: Final = 7
 
-#: Inches: a panel alone, the legend beside it, and panels that share the width of the page.
-_ALONE, _LEGEND, _PAGE = 5.6, 2.3, 10.2
+#: Inches: a panel alone, what that and its legend take at least, and panels that share the width of the page.
+_ALONE, _LEAST, _PAGE = 5.6, 7.4, 10.2
+
+#: Letters of the longest label that is written in full.
+_LETTERS: Final = 52
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,16 @@ class Look:
 
 
 def looks(record: Record) -> dict[str, Look]:
-    """The look of every label of a study."""
-    curves = (
-        curve for figure in record.conclusion.figures for panel in figure.panels for curve in panel.curves
-    )
-    labels = dict.fromkeys(curve.label for curve in curves)
-    return {label: _look(number) for number, label in enumerate(labels)}
+    """The look of every label of a study; where colours are fewer, labels that never meet in a figure may share one."""
+    figures = [_labels(figure) for figure in record.conclusion.figures]
+    labels = dict.fromkeys(label for some in figures for label in some)
+    if len(labels) <= len(_COLOURS):
+        return {label: _look(number) for number, label in enumerate(labels)}
+    numbers: dict[str, int] = {}
+    for label in labels:
+        met = {numbers.get(other) for some in figures if label in some for other in some}
+        numbers[label] = next(number for number in range(len(labels)) if number not in met)
+    return {label: _look(number) for label, number in numbers.items()}
 
 
 def _look(number: int) -> Look:
@@ -80,8 +87,19 @@ def _look(number: int) -> Look:
 
 
 def width(figure: Figure) -> float:
-    """Inches that a figure is wide."""
-    return _ALONE + _LEGEND if len(figure.panels) == 1 else _PAGE
+    """Inches that a figure is wide: a panel alone has its legend beside it."""
+    if len(figure.panels) != 1:
+        return _PAGE
+    return max(_LEAST, _ALONE + 0.75 + 4.6 / 72 * _longest(_labels(figure)))
+
+
+def _labels(figure: Figure) -> list[str]:
+    return list(dict.fromkeys(curve.label for panel in figure.panels for curve in panel.curves))
+
+
+def _longest(labels: Sequence[str]) -> int:
+    """Letters of the longest label, as it is written."""
+    return max((min(len(plain(label)), _LETTERS) for label in labels), default=1)
 
 
 def drawing(figure: Figure, looks: Mapping[str, Look]) -> str:
@@ -93,7 +111,7 @@ def drawing(figure: Figure, looks: Mapping[str, Look]) -> str:
     looks : dict of str to Look
         From :func:`looks`.
     """
-    labels = list(dict.fromkeys(curve.label for panel in figure.panels for curve in panel.curves))
+    labels = _labels(figure)
     columns = len(figure.panels) if len(figure.panels) <= 3 else 2 if len(figure.panels) == 4 else 3
     rows = -(-len(figure.panels) // max(columns, 1))
     beside = len(figure.panels) == 1
@@ -111,7 +129,7 @@ def drawing(figure: Figure, looks: Mapping[str, Look]) -> str:
         for number, panel in enumerate(figure.panels, 1):
             _panel(canvas.add_subplot(rows, columns, number), panel, looks, 46 if columns < 3 else 36)
         handles = [_handle(looks[label]) for label in labels]
-        names = [textwrap.shorten(plain(label), 44, placeholder="…") for label in labels]
+        names = [textwrap.shorten(plain(label), _LETTERS, placeholder="…") for label in labels]
         if beside:
             canvas.legend(handles, names, loc="outside right upper", handlelength=2.2)
         elif labels:
@@ -131,8 +149,7 @@ def drawing(figure: Figure, looks: Mapping[str, Look]) -> str:
 
 def _per_row(labels: Sequence[str]) -> int:
     """Labels that stand side by side above the panels."""
-    longest = max((min(len(plain(label)), 44) for label in labels), default=1)
-    return max(1, min(len(labels), int(72 * _PAGE / (4.6 * longest + 46))))
+    return max(1, min(len(labels), int(72 * _PAGE / (4.6 * _longest(labels) + 46))))
 
 
 def _row_by_row(n: int, columns: int) -> list[int]:
@@ -176,14 +193,14 @@ def _panel(ax: Axes, panel: Panel, looks: Mapping[str, Look], letters: int) -> N
     for curve, (x, y, low, high) in zip(panel.curves, seen, strict=True):
         _curve(ax, curve, looks[curve.label], (x, y, low, high), len(panel.curves) <= _BANDS)
     if panel.log_y:
-        plain_log(ax.yaxis)
+        _plain(ax.yaxis)
     if panel.log_x:
         _at_values(ax, np.unique(np.concatenate([x for x, *_ in seen])))
 
 
 def _curve(ax: Axes, curve: Curve, look: Look, seen: tuple[Array, Array, Array, Array], band: bool) -> None:
     x, y, low, high = seen
-    ax.plot(x, y, **_pen(look, curve.line), zorder=3)
+    ax.plot(x, y, **_pen(look, curve.line), markevery=max(1, len(x) // 12) if curve.line else None, zorder=3)
     told = np.isfinite(y) & np.isfinite(low) & np.isfinite(high)
     if not told.any():
         return
@@ -209,6 +226,19 @@ def _seen(curve: Curve, panel: Panel) -> tuple[Array, Array, Array, Array]:
     return np.where(np.isnan(y), np.nan, x), y, low, high
 
 
+def _plain(axis: Any) -> None:
+    """Ordinary numbers along a logarithmic axis; evenly spaced ones where it spans little."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+    low, high = sorted(axis.get_view_interval())
+    if high > 4 * low:
+        plain_log(axis)
+        return
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def _at_values(ax: Axes, values: Array) -> None:
     """Ticks of a logarithmic axis: at the budgets themselves where these are few, else at round numbers."""
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
@@ -217,7 +247,7 @@ def _at_values(ax: Axes, values: Array) -> None:
     ends = np.log10(ax.get_xlim())
     apart = np.diff(np.log10(values)) / (ends[1] - ends[0]) if len(values) > 1 else np.ones(1)
     if len(values) > 9 or apart.min() < 0.07:
-        plain_log(ax.xaxis)
+        _plain(ax.xaxis)
         return
     ax.xaxis.set_major_locator(FixedLocator(list(values)))
     ax.xaxis.set_major_formatter(FixedFormatter([f"{v:,.6g}" for v in values]))

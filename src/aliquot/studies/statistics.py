@@ -51,7 +51,18 @@ class Interval:
         >>> Interval(2.125, 1.94, 2.41).text(2)
         '2.1 [1.9, 2.4]'
         """
-        return f"{self.value:.{digits}g} [{self.low:.{digits}g}, {self.high:.{digits}g}]"
+        value, low, high = (_written(one, digits) for one in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
+
+
+def _written(value: float, digits: int) -> str:
+    """So many digits, without an exponent where a number has few more.
+
+    >>> _written(1562.3, 3), _written(0.0123, 1)
+    ('1560', '0.01')
+    """
+    short = f"{value:.{digits}g}"
+    return f"{float(short):.0f}" if "e" in short and 1 <= abs(value) < 1e7 else short
 
 
 @dataclass(frozen=True)
