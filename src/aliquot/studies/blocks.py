@@ -133,7 +133,8 @@ def write_blocks(
     -----
     Two passes over the rows, 2 m d² flops each. Memory: d² numbers and the rows of a few structures.
     """
-    evaluator, prior, weights = AceEvaluator(basis), basis.prior, weights or Weights()
+    evaluator, weights = AceEvaluator(basis), weights or Weights()
+    prior = np.tile(basis.prior, len(basis.elements))  # columns are element by element
     if not frames.energy.present.all():
         i = int(np.argmin(frames.energy.present))
         raise InputError(f"{frames.ids_name(i)} has no energy; studies need labelled structures")
@@ -364,7 +365,7 @@ class Blocks:
         scale = 1 / np.sqrt(np.diag(gram) + diagonal)  # a Cholesky factor of unit diagonal loses no digits
         system = gram * scale * scale[:, None]
         np.fill_diagonal(system, 1.0)
-        lower = np.linalg.cholesky(system) / scale[:, None]
+        lower = _lower(system) / scale[:, None]
         half = solve_triangular(lower, b, lower=True)
         left = max(square - float(half @ half), np.finfo(float).eps * square)
         m = sums.n_rows
@@ -394,3 +395,14 @@ class Blocks:
             elif kind[i] == 2:
                 squares[k] = max(float(self._grams[at_gram[i]] @ quadratic), 0.0)
         return Errors(energy, squares, np.where(kind[index] > 0, 3 * sizes[index], 0))
+
+
+def _lower(system: Array) -> Array:
+    """Cholesky factor; where rounding has cost a tiny eigenvalue its sign, that of the nearest matrix that has one."""
+    try:
+        return np.asarray(np.linalg.cholesky(system), np.float64)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(system)
+        root = np.sqrt(np.maximum(values, np.finfo(float).eps * values[-1]))
+        upper: Any = np.linalg.qr(root[:, None] * vectors.T, mode="r")
+        return np.asarray(upper.T * np.sign(np.diag(upper)), np.float64)
