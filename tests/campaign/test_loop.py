@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from aliquot.campaign.loop import verdict
 from aliquot.campaign.settings import Goal
 from aliquot.errors import InputError
 from aliquot.fitting import compare
+from aliquot.report.campaign import write_campaign
 from aliquot.structures import Frames, read, write
 
 
@@ -81,11 +83,17 @@ def test_biased_walks(tmp_path, settings):
     told = settings(explore={"mode": "hal", "trigger": 0.03, "temperatures": [900]}, goal={"rounds": 1})
     done = run(told, tmp_path / "run")
     assert 1 <= done.rounds[1].stages["explore"]["candidates"] <= 2
+    assert not done.rounds[1].beyond  # nobody looked
+    page = write_campaign(tmp_path / "page.html", done).read_text("utf-8")
+    assert "that biased walks found" in page
+    assert "beyond" not in re.sub(r"<h2.*?</h2>", "", page)
     assert done.rounds[-1].force_mae < 0.5 * done.rounds[0].force_mae
     high = settings(
         explore={"mode": "hal", "trigger": 30.0, "temperatures": [900], "steps": 10}, goal={"rounds": 1}
     )
-    assert "Lower trigger" in run(high, tmp_path / "high").ended
+    quiet = run(high, tmp_path / "high")
+    assert "Lower trigger" in quiet.ended
+    assert "at 1 of 1 temperature." in write_campaign(tmp_path / "high.html", quiet).read_text("utf-8")
     with pytest.raises(InputError, match="along walks without bias"):
         settings(explore={"mode": "hal"}, goal={"gamma": 2.0})
 

@@ -72,6 +72,11 @@ class Round:
         return self.stages.get("explore", {}).get("gamma_quantile")
 
     @property
+    def beyond(self) -> bool:
+        """Whether grades were looked at along the walks, and too many walks ended early for a quantile."""
+        return self.gamma is None and self.stages.get("explore", {}).get("looks", 0) > 0
+
+    @property
     def seconds(self) -> dict[str, float]:
         """Wall time of each finished stage, from its last beginning."""
         return {name: float(stage["seconds"]) for name, stage in self.stages.items()}

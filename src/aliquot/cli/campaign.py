@@ -158,7 +158,7 @@ def _row(one: Round) -> tuple[str, ...]:
 
     walks = one.stages.get("explore")
     early = "–" if walks is None else f"{walks['stopped']}/{len(walks['walks'])}"
-    gamma = "–" if walks is None else ("beyond" if one.gamma is None else f"{one.gamma:.3g}")
+    gamma = "beyond" if one.beyond else "–" if one.gamma is None else f"{one.gamma:.3g}"
     size = str(one.stages["fit"]["size"]) if "fit" in one.stages else "–"
     return (
         str(one.number),

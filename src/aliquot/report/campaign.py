@@ -98,7 +98,7 @@ def _milli(value: float | None) -> str:
 
 
 def _gamma(one: Round | None) -> str:
-    if one is None:
+    if one is None or (one.gamma is None and not one.beyond):
         return "–"
     return "beyond" if one.gamma is None else number(one.gamma)
 
@@ -147,9 +147,12 @@ def _grades(history: History) -> str:
 
     def draw() -> Figure:
         drawn, ax = new_figure(2.8)
-        largest = [_shown(one.stages["explore"]["gamma_largest"]) for one in walked]
+        graded = [
+            one for one in walked if one.stages["explore"]["gamma_largest"] > 0
+        ]  # else nothing was found
+        largest = [_shown(one.stages["explore"]["gamma_largest"]) for one in graded]
         ax.plot(
-            [one.number for one in walked], largest, color=POOL, marker="^", ms=4, lw=1.0, label="largest"
+            [one.number for one in graded], largest, color=POOL, marker="^", ms=4, lw=1.0, label="largest"
         )
         inside = [(one.number, _shown(one.gamma)) for one in walked if one.gamma is not None]
         if inside:
@@ -158,13 +161,20 @@ def _grades(history: History) -> str:
             ax.axhline(goal, color=MUTED, ls="--", lw=0.9, label="goal")
         ax.set_yscale("log")
         ax.set(xlabel="round", ylabel="γ", xlim=(walked[0].number - 0.5, walked[-1].number + 0.5))
-        ax.set_ylim(min(0.5, *largest) / 1.3, max(10.0, *largest) * 1.5)
+        ax.set_ylim(min([0.5, *largest]) / 1.3, max([10.0, *largest]) * 1.5)
         _whole(ax)
         plain_log(ax.yaxis)
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
         return drawn
 
     last = walked[-1].stages["explore"]
+    if not last["looks"]:
+        return figure(
+            svg("grade", "Extrapolation grades of the structures found in each round.", draw),
+            f"Largest grade (up to {MOST:g}) of the structures that biased walks found, by the model before; grades are"
+            " not looked at on their way. In the last round, fewer than asked for were found at"
+            f" {count(last['stopped'])} of {plural(len(last['walks']), 'temperature')}.",
+        )
     return figure(
         svg("grade", "Extrapolation grades of the walks of each round.", draw),
         f"Grades (up to {MOST:g}) along the walks of each round, by the model before. In the last,"
