@@ -1,4 +1,4 @@
-"""Does what is learnt from structures of maximum entropy transfer better than what is learnt from experts?
+"""Does what entropy teaches transfer better than what experts teach? Two sets, one truth, many students.
 
 Two sets of structures of tungsten, one made by hand and one by entropy, and random packings as a control, are labelled
 by one potential (:mod:`.truth`). Linear, quadratic and network students (:mod:`.polynomial`, :mod:`.network`) learn
@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from aliquot.ace.basis import AceBasis
 from aliquot.ace.evaluator import AceEvaluator
 from aliquot.errors import InputError
 from aliquot.progress import Progress
+from aliquot.solvers.threads import one_thread
 from aliquot.structures import Frames, read, write
 from aliquot.studies.data import Data
 from aliquot.studies.declaration import Task
@@ -102,9 +104,9 @@ class Settings:
     test: float = 0.2
     validation: float = 0.1
     energy_weight: float = 10.0
-    epochs: int = 60
-    batch: int = 32
-    rate: float = 0.005
+    epochs: int = 30
+    batch: int = 16
+    rate: float = 0.02
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.truths if name not in TRUTHS]
@@ -219,6 +221,11 @@ def _write_arrays(file: Path, arrays: dict[str, NDArray[np.float64]]) -> None:
 
 def work(settings: Settings, data: Data, place: Path, task: Task) -> list[dict[str, Any]]:
     """Teach one student, and judge it on every set; one row each, and one for every kind of the expert set."""
+    with one_thread():
+        return _work(settings, place, task)
+
+
+def _work(settings: Settings, place: Path, task: Task) -> list[dict[str, Any]]:
     sets = {name: _open(settings, place, name, task) for name in SETS}
     rng = np.random.default_rng([settings.seed, task["repeat"], 1])
     taught = parts_of(task["taught"])
@@ -272,13 +279,19 @@ class _Set:
 
 
 def _open(settings: Settings, place: Path, name: str, task: Task) -> _Set:
-    frames = read(place / f"{name}.xyz")
+    frames, (group, kind) = _structures(place / f"{name}.xyz", settings.run if name == EXPERT else 1)
     with np.load(place / f"{name}-{task['truth']}.npz") as kept:
         labels = dict(kept)
-    group, kind = groups_of(frames, run=settings.run if name == EXPERT else 1)
     rng = np.random.default_rng([settings.seed, task["repeat"], 0])  # the same for every student
     parts = draw_parts(group, kind, test=settings.test, validation=settings.validation, rng=rng)
     return _Set(frames, open_environments(place / name), labels, parts, settings.energy_weight)
+
+
+@lru_cache(maxsize=len(SETS))
+def _structures(place: Path, run: int) -> tuple[Frames, tuple[NDArray[np.int64], NDArray[np.str_]]]:
+    """Read once by every process."""
+    frames = read(place)
+    return frames, groups_of(frames, run=run)
 
 
 def _judge(student: Student, evaluator: AceEvaluator, name: str, one: _Set) -> list[dict[str, Any]]:
