@@ -47,6 +47,9 @@ DECADES: Final = (-24.0, 0.0)
 
 _VIRIAL: Final = 6
 
+#: Gram matrices that are multiplied together.
+_TILE: Final = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Sums:
@@ -313,6 +316,30 @@ class Blocks:
         has_forces = by_gram | by_rows
         n_rows += int(3 * sizes[index[has_forces]].sum()) + _VIRIAL * int(with_virial.sum())
         return Sums(matrix, n_rows)
+
+    def sums_of(
+        self, sets: Sequence[ArrayLike], weights: Weights, groups: Sequence[str] | NDArray[np.str_]
+    ) -> list[Sums]:
+        """:meth:`sums` over each of many sets; one product with all Gram matrices instead of one pass for each set."""
+        kind, sizes, _, at_gram, _ = self._layout
+        if not np.all(kind == 2):
+            return [self.sums(which, weights, groups) for which in sets]
+        w = np.array([weights.of("forces", str(group)) for group in groups])
+        counts = np.stack([np.bincount(np.asarray(s, np.int64), minlength=len(kind)) for s in sets]) * (w > 0)
+        share = np.empty((len(sets), len(kind)))
+        share[:, at_gram] = counts * w**2
+        packed = np.zeros((len(sets), len(self._upper[0])))
+        for tile in (slice(k, k + _TILE) for k in range(0, len(kind), _TILE)):
+            packed += share[:, tile] @ self._grams[tile]
+        others = {name: (energy, 0.0, virial) for name, (energy, _, virial) in weights.groups.items()}
+        rest = Weights(weights.energy, 0.0, weights.virial, others)
+        out: list[Sums] = []
+        for which, gram, count in zip(sets, packed, counts, strict=True):
+            full = np.zeros((self.directions + 1,) * 2)
+            full[self._upper] = gram
+            forces = Sums(full + np.triu(full, 1).T, 3 * int(count @ sizes))
+            out.append(forces + self.sums(which, rest, groups))
+        return out
 
     def fit(self, sums: Sums, *, near: float | None = None) -> Fitted:
         """The most probable coordinates under the prior of the largest evidence.
