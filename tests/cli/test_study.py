@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import lzma
 import os
 import re
 import signal
@@ -11,11 +13,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shlex import join
 
 import pytest
+from ase.io import read, write
 from typer.testing import CliRunner
 
 from aliquot.cli import app
+from aliquot.examples import example_files
 from aliquot.studies import studies
 
 FILES = {"own.csv", "own.json", "own.md", "own.html", "own-curves.svg"}
@@ -28,6 +33,14 @@ def run(*words):
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def copper_labels():
+    """Copper by effective medium theory, to choose from and known."""
+    for path, name in zip(example_files(), ("mine.xyz", "known.xyz"), strict=True):
+        frames = read(io.StringIO(lzma.decompress(path.read_bytes()).decode()), ":", format="extxyz")
+        write(name, frames[:24], format="extxyz")
 
 
 def names(folder):
@@ -71,6 +84,37 @@ def test_options(own_study, monkeypatch):
     assert result.exit_code == 0, result.output
     assert result.output == ""
     assert names("deep/out") == FILES - {"own.html"} | {"work"}
+
+
+def test_own_structures(own_study, copper_labels):
+    words = [
+        "--pool",
+        "mine.xyz",
+        "--train",
+        "known.xyz",
+        "--methods",
+        "fps",
+        "--budgets",
+        "4,8",
+        "--repeats",
+        2,
+    ]
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    record = json.loads(Path("study-own/own.json").read_text("utf-8"))
+    assert record["command"] == join(["aliquot", "study", *map(str, words), "--size", "quick"])
+    rows = list(csv.DictReader(Path("study-own/own.csv").read_text("utf-8").splitlines()))
+    assert {row["method"] for row in rows} >= {"random", "fps"}
+    for more, said in (
+        (["--budgets", "4;8"], "--budgets 4;8: give numbers of structures"),
+        (["hafnia"], "hafnia and --pool are two studies"),
+        (["--train", "none.xyz"], "--train none.xyz: there is no such file"),
+        (["--methods", "guess"], "guess"),
+    ):
+        result = run("--pool", "mine.xyz", *more)
+        assert result.exit_code == 2, result.output
+        assert said in result.output.replace("\n", " ")
+    assert "--repeats goes with --pool" in run("own.toml", "--repeats", 3).output
 
 
 def test_two_workers_write_the_same(own_study):

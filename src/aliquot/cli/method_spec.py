@@ -27,6 +27,7 @@ __all__ = [
     "parameters_of",
     "parse_method",
     "parse_methods",
+    "split_methods",
     "with_values",
 ]
 
@@ -69,17 +70,27 @@ def parse_methods(texts: Sequence[str]) -> list[MethodSpec]:
     >>> parse_methods(["kdpp:kernel=polynomial:degree=3,offset=1"])[0].parameters
     {'kernel': 'polynomial:degree=3,offset=1'}
     """
+    named = [one for text in split_methods(texts) for one in (_every() if text == EVERY else [text])]
+    return [parse_method(text) for text in dict.fromkeys(named)]
+
+
+def split_methods(texts: Sequence[str]) -> list[str]:
+    """Every method as it is written.
+
+    Examples
+    --------
+    >>> split_methods(["fps,kdpp:kernel=rbf,scale=2", "random"])
+    ['fps', 'kdpp:kernel=rbf,scale=2', 'random']
+    """
     written: list[str] = []
     for piece in ",".join(texts).split(","):
         if _KEY_VALUE.fullmatch(piece) and written:
             written[-1] += f",{piece.strip()}"
-        elif piece.strip() == EVERY:
-            written += _every()
         elif piece.strip():
             written.append(piece.strip())
     if not written:
         raise InputError("--methods names no method; aliquot methods lists them")
-    return [parse_method(text) for text in dict.fromkeys(written)]
+    return written
 
 
 def _every() -> list[str]:

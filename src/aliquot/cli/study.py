@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,12 +14,13 @@ import typer
 from aliquot.cli import options
 from aliquot.cli.options import find_modules_here
 from aliquot.cli.outputs import Outputs
+from aliquot.cli.own_study import OwnStudy
 from aliquot.cli.processes import processes
 from aliquot.cli.screen import Screen
 from aliquot.errors import InputError
 
 if TYPE_CHECKING:
-    from aliquot.studies import Plan, Record, Results
+    from aliquot.studies import Plan, Record, Results, Study
 
 __all__ = ["study_command"]
 
@@ -54,24 +56,59 @@ def study_command(
         typer.Option(metavar="FOLDER", show_default="$ALIQUOT_DATA", help="Where the reference data are."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that work.")] = 1,
+    pool: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Labelled structures of your own, to compare methods on."
+        ),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="With --pool: labelled structures that are known."
+        ),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIST",
+            show_default="one of every kind",
+            help="With --pool: what competes, as in aliquot compare.",
+        ),
+    ] = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            show_default="2 to 40 %",
+            help="With --pool: numbers of structures, as in 10,20,50.",
+        ),
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=2, show_default="by size", help="With --pool: random divisions.")
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Whether FOLDER/NAME.html is written.")
     ] = True,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Run a published comparison again; stopped at any point, the same command goes on from there."""
+    """Run a published comparison again, or one on your own labelled structures (--pool).
+
+    Stopped at any point, the same command goes on from there.
+    """
     screen = Screen(quiet, as_json)
-    if name is None or listed:
+    if listed or (name is None and pool is None):
         _list(screen)
         return
-    from aliquot.studies import Data, plan, run_study, study_named
+    from aliquot.studies import Data, plan, run_study
 
-    study = study_named(name)
+    own = OwnStudy(pool, train, methods, budgets, repeats)
+    study = _declared(name, own)
     find_modules_here(study.protocol)
     folder = out or Path(f"study-{study.name}")
     _check(folder, study.name)
-    planned = plan(study, size.value, Data.find(data), folder)
+    planned = plan(study, size.value, Data(Path()) if pool is not None else Data.find(data), folder)
     screen.say(_ahead(planned, workers))
     try:
         with processes(workers) as executor, screen.progress() as progress:
@@ -85,12 +122,29 @@ def study_command(
             err=True,
         )
         raise typer.Exit(130) from None
-    record = replace(record, command=f"aliquot study {name} --size {size.value}")
+    asked = [*([] if name is None else [name]), *own.words()]
+    record = replace(record, command=join(["aliquot", "study", *asked, "--size", size.value]))
     written = _write(folder, record, results, report)
     _tell(screen, record)
     screen.emit({"command": "study", "files": [str(path) for path in written], **record.to_dict()})
     for path in written:
         screen.say(f"  {path}")
+
+
+def _declared(name: str | None, own: OwnStudy) -> Study:
+    """The study that is asked for."""
+    from aliquot.studies import study_named
+
+    if own.pool is None:
+        if own.words():
+            raise InputError(
+                f"{own.words()[0]} goes with --pool; the study {name} says itself what is compared"
+            )
+        assert name is not None
+        return study_named(name)
+    if name is not None:
+        raise InputError(f"{name} and --pool are two studies; ask for one of them")
+    return own.declared()
 
 
 def _list(screen: Screen) -> None:
