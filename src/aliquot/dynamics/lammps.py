@@ -172,6 +172,11 @@ class LammpsDriver:
     ) -> None:
         """Forces of all atoms into ``f``, energy and virial to LAMMPS."""
         try:
+            if len(tags) != len(self._start):
+                raise InputError(
+                    f"LAMMPS lost {len(self._start) - len(tags)} of {len(self._start)} atoms at step {step}, as they"
+                    " move too far in one step; lower the timestep"
+                )
             order = tags - 1
             positions = np.empty_like(x)
             positions[order] = x
@@ -227,11 +232,22 @@ class LammpsDriver:
         return self._lammps.last_thermo() or {}
 
     def atoms(self) -> Atoms:
-        """The structure as it is now, with velocities; positions go on where those of the start left off."""
+        """The structure as it is now, with velocities; positions go on where those of the start left off.
+
+        Raises
+        ------
+        InputError
+            If atoms are lost.
+        """
         box, out = self._box, self._start.copy()
         low, vectors = self._edges()
         n = len(out)
-        x, v = (np.array(self._lammps.gather_atoms(name, 1, 3), float).reshape(n, 3) for name in ("x", "v"))
+        try:
+            x, v = (
+                np.array(self._lammps.gather_atoms(name, 1, 3), float).reshape(n, 3) for name in ("x", "v")
+            )
+        except Exception as error:
+            raise InputError(f"LAMMPS has lost atoms: {error}") from error
         images = np.array(self._lammps.gather_atoms("image", 0, 3), float).reshape(n, 3)
         x += images @ np.where(box.periodic[:, None], vectors, 0.0) - np.where(box.periodic, low, 0.0)
         cell = np.where(box.periodic[:, None], vectors @ box.rotation, out.cell.array)
