@@ -123,7 +123,8 @@ def _findings(findings: Sequence[Finding]) -> str:
     if not findings:
         return ""
     rows = [(_said(one.claim), _said(one.measured), _verdict(one.holds)) for one in findings]
-    return table("Expectations", ["expected", "measured", "verdict"], rows, heard=True)
+    made = table("Expectations", ["expected", "measured", "verdict"], rows, heard=True)
+    return f'<div class="expectations">{made}</div>'
 
 
 def _said(source: str) -> Raw:
