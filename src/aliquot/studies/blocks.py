@@ -341,7 +341,7 @@ class Blocks:
             out.append(forces + self.sums(which, rest, groups))
         return out
 
-    def fit(self, sums: Sums, *, near: float | None = None) -> Fitted:
+    def fit(self, sums: Sums, *, near: float | None = None, tolerance: float = 0.02) -> Fitted:
         """The most probable coordinates under the prior of the largest evidence.
 
         Parameters
@@ -349,6 +349,8 @@ class Blocks:
         sums : Sums
         near : float, optional
             A precision known to be within two decades of the best, from a fit to most of the same structures.
+        tolerance : float
+            To how much of its logarithm the precision is found.
 
         Notes
         -----
@@ -365,13 +367,13 @@ class Blocks:
             lambda x: -self._solve(sums, x).log_evidence,
             bounds=(low, high),
             method="bounded",
-            options={"xatol": 0.02},
+            options={"xatol": tolerance},
         )
         best = self._solve(sums, float(search.x))
         edges = np.array([low, high]) if near is not None else largest + np.log(10) * np.array(DECADES)
         inside = bool(edges[0] + 0.1 < search.x < edges[1] - 0.1)
         if near is not None and not inside:
-            return self.fit(sums)
+            return self.fit(sums, tolerance=tolerance)
         inverse = solve_triangular(best.lower, np.eye(self.directions), lower=True)
         precision = float(np.exp(search.x))
         undecided = precision * float(np.sum(np.square(inverse) / np.square(self.singular)))

@@ -1,0 +1,41 @@
+"""Which silicon surfaces to label: the study of Rocke and Kermode, with every method on the same held-out protocol.
+
+Known are 490 frames of bulk silicon; N of 186 surface frames are chosen and labelled; a linear ACE potential is fitted
+and judged by its errors and by the energies of three surfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aliquot.studies.data import Data
+from aliquot.studies.silicon_surfaces.conclude import conclude
+from aliquot.studies.silicon_surfaces.measure import Measure
+from aliquot.studies.silicon_surfaces.methods import choices, ways_of
+from aliquot.studies.silicon_surfaces.settings import CONTROLLED, Settings, cost, set_aside, tasks
+from aliquot.studies.silicon_surfaces.stock import Stock, prepare
+
+__all__ = ["REVISION", "Settings", "conclude", "cost", "prepare", "tasks", "work"]
+
+REVISION: Final = 1
+
+
+def work(settings: Settings, data: Data, place: Path, task: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All methods of one group in one repeat: one row for every method and budget."""
+    frames = data.read(settings.sets[0])
+    repeat, group = int(task["repeat"]), str(task["group"])
+    pool, held = set_aside(settings, frames, repeat)
+    stock = Stock(settings, frames, place)
+    measure = Measure(stock, held)
+    rows: list[dict[str, Any]] = []
+    for way in ways_of(group):
+        if settings.methods and way.name not in settings.methods:
+            continue
+        for n, chosen in choices(stock, way, pool, repeat):
+            told = {"features": way.features, "method": way.name, "n": n}
+            rows.append({**told, "control": "", **measure.of(chosen)})
+            if way.name in CONTROLLED and way.features == "M" and settings.control:
+                rows.append({**told, "control": "offset", **measure.of(chosen, offset=True)})
+    return rows
