@@ -34,7 +34,7 @@ from aliquot.studies.entropy_transfer.environments import (
     save_environments,
 )
 from aliquot.studies.entropy_transfer.judging import Student, answers, errors
-from aliquot.studies.entropy_transfer.lessons import Lessons, Scale, scale_of, scale_of_all
+from aliquot.studies.entropy_transfer.lessons import Familiar, Lessons, Scale, scale_of, scale_of_all
 from aliquot.studies.entropy_transfer.network import Training, fit_network
 from aliquot.studies.entropy_transfer.outcome import conclude
 from aliquot.studies.entropy_transfer.polynomial import fit_polynomial
@@ -234,8 +234,10 @@ def _work(settings: Settings, place: Path, task: Task) -> list[dict[str, Any]]:
     student = _teach(settings, task["student"], parts, scale, rng)
     rows: list[dict[str, Any]] = []
     evaluator = AceEvaluator(settings.basis)
+    familiar = Familiar.of(parts)
     for name, one in sets.items():
-        rows.extend(_judge(student, evaluator, name, one))
+        strange = familiar.strange(one.seen, one.parts[2])
+        rows.extend({**row, "strange": strange} for row in _judge(student, evaluator, name, one))
     count = sum(int(np.diff(seen.offsets)[lessons.train].sum()) for seen, lessons in parts)
     return [{**row, "taught_atoms": count} for row in rows]
 

@@ -7,16 +7,20 @@ r"""What are students taught, and on which scale? The same for all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.studies.entropy_transfer.environments import Environments
 
-__all__ = ["Lessons", "Scale", "scale_of", "scale_of_all"]
+__all__ = ["Familiar", "Lessons", "Scale", "scale_of", "scale_of_all"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+#: A direction of less than this fraction of the largest variance is rounding (values are single precision).
+FLAT: Final = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +68,7 @@ class Scale:
 
 def scale_of(parts: list[tuple[Environments, Lessons]]) -> Scale:
     """Mean and standard deviation of the environments that teach, every structure by its atoms."""
-    rows = np.concatenate(
-        [np.asarray(seen.values, np.float64)[_atoms_of(seen, lessons.train)] for seen, lessons in parts]
-    )
-    return _of_rows(rows)
+    return _of_rows(_rows_of(parts))
 
 
 def scale_of_all(seen: Environments) -> Scale:
@@ -78,6 +79,47 @@ def scale_of_all(seen: Environments) -> Scale:
 def _of_rows(rows: Array) -> Scale:
     spread = rows.std(axis=0)
     return Scale(rows.mean(axis=0), 1.0 / np.maximum(spread, 1e-12 * np.abs(rows).max(axis=0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Familiar:
+    """The Gaussian of the environments that teach, which tells how far away another is.
+
+    Parameters
+    ----------
+    mean : (d,) array
+    whiten : (d, k) array
+        To coordinates of unit variance, along directions that vary at all.
+    reach : float
+        Distance within which all but one in a thousand of them lie.
+    """
+
+    mean: Array
+    whiten: Array
+    reach: float
+
+    @classmethod
+    def of(cls, parts: list[tuple[Environments, Lessons]]) -> Familiar:
+        """Of what teaches."""
+        rows, scale = _rows_of(parts), scale_of(parts)
+        x = scale(rows)
+        variance, axes = np.linalg.eigh(x.T @ x / len(x))
+        varies = variance > FLAT * variance[-1]
+        whiten = scale.inverse[:, None] * axes[:, varies] / np.sqrt(variance[varies])
+        squares = np.sum(((rows - scale.mean) @ whiten) ** 2, axis=1)
+        return cls(scale.mean, whiten, float(np.sqrt(np.quantile(squares, 0.999))))
+
+    def strange(self, seen: Environments, chosen: Index) -> float:
+        """Share of the environments of these structures that lie beyond the reach."""
+        rows = np.asarray(seen.values, np.float64)[_atoms_of(seen, chosen)]
+        return float(np.mean(np.sum(((rows - self.mean) @ self.whiten) ** 2, axis=1) > self.reach**2))
+
+
+def _rows_of(parts: list[tuple[Environments, Lessons]]) -> Array:
+    """Environments that teach, (n, d)."""
+    return np.concatenate(
+        [np.asarray(seen.values, np.float64)[_atoms_of(seen, lessons.train)] for seen, lessons in parts]
+    )
 
 
 def _atoms_of(seen: Environments, chosen: Index) -> NDArray[np.bool_]:

@@ -59,7 +59,7 @@ def conclude(settings: Any, results: Results) -> Conclusion:
     findings: list[Finding] = []
     for errors in all_errors:
         findings.extend(_findings(errors))
-    tables = [table for errors in all_errors for table in _tables(errors)]
+    tables = [_strange(settings, results), *(table for errors in all_errors for table in _tables(errors))]
     return Conclusion(
         _summary(all_errors[0]), tuple(findings), tuple(tables), tuple(map(_figure, all_errors))
     )
@@ -268,6 +268,28 @@ def _tables(errors: _Errors) -> Iterator[Table]:
             for taught in errors.teach
         ),
         "Mean over splits.",
+    )
+
+
+def _strange(settings: Any, results: Results) -> Table:
+    """Who meets what was never seen; the truth does not matter."""
+    some = results.where(truth=settings.truths[0], student=settings.students[0], kind="")
+    return Table(
+        "strange",
+        "Environments that judge and lie outside of those that teach, %",
+        ("taught by", *(f"of {CALLED[judged]}" for judged in (EXPERT, ENTROPY, PACKED))),
+        tuple(
+            (
+                _called(taught),
+                *(
+                    f"{100 * np.mean(some.where(taught=taught, judged=judged).column('strange')):.3g}"
+                    for judged in (EXPERT, ENTROPY, PACKED)
+                ),
+            )
+            for taught in settings.teach
+        ),
+        "Outside: farther from the mean, in units of the covariance of the site values, than all but one in a thousand"
+        " of the environments that teach. Mean over splits.",
     )
 
 
