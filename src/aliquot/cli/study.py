@@ -149,15 +149,20 @@ def _declared(name: str | None, own: OwnStudy) -> Study:
 
 def _list(screen: Screen) -> None:
     """Every study with its question, and how long each size takes in one process."""
+    from shutil import get_terminal_size
+    from textwrap import fill
+
+    from aliquot.report.markdown import plain
     from aliquot.studies import SIZES, expected, studies, study_named
 
     found = [study_named(name) for name in studies()]
     times = [{size: expected(one, size) for size in SIZES} for one in found]
-    rows = [
-        (one.name, " ".join(one.question.split()), *(_about(took[size]) for size in SIZES))
-        for one, took in zip(found, times, strict=True)
-    ]
-    screen.table("Studies, and the time of each size in one process", ("study", "question", *SIZES), rows)
+    width = min(get_terminal_size().columns, 100)
+    for one, took in zip(found, times, strict=True):
+        known = ", ".join(f"{size} {_about(time)}" for size, time in took.items() if time is not None)
+        screen.say(f"{one.name}: {plain(one.title)}")
+        screen.say(fill(plain(one.question), width, initial_indent="  ", subsequent_indent="  "))
+        screen.say(f"  In one process: {known or 'not measured yet'}\n")
     screen.emit(
         {
             "command": "study",
@@ -208,14 +213,12 @@ def _ahead(planned: Plan, workers: int) -> str:
     )
 
 
-def _about(seconds: float | None) -> str:
+def _about(seconds: float) -> str:
     """A time in words, as sure as it is.
 
-    >>> _about(None), _about(42.0), _about(1234.0), _about(50000.0)
-    ('?', '42 s', '21 min', '14 h')
+    >>> _about(42.0), _about(1234.0), _about(50000.0)
+    ('42 s', '21 min', '14 h')
     """
-    if seconds is None:
-        return "?"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"

@@ -66,7 +66,7 @@ def aligned_right(table: Table) -> list[int]:
 
 def figure_file(record: Record, figure: Figure) -> str:
     """Name of the file of a figure."""
-    return f"{record.name}-{figure.name}.svg"
+    return f"{record.name}-{re.sub(r'[^A-Za-z0-9]+', '-', figure.name).strip('-')}.svg"
 
 
 def written_about(record: Record) -> str:
