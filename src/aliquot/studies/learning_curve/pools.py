@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,31 @@ from aliquot.table import Features
 if TYPE_CHECKING:
     from aliquot.studies.learning_curve import Settings
 
-__all__ = ["LEAST", "Pool", "largest_basis", "prepare_pool"]
+__all__ = ["LEAST", "Division", "Pool", "gathered", "largest_basis", "prepare_pool", "set_aside"]
 
 #: Fewer candidates than this cannot be divided and compared.
 LEAST: Final = 20
 
 _TABLES: Final = ("energies", "forces")
+
+
+class Division(Protocol):
+    """What settings say about who is a candidate, who is known, and who judges."""
+
+    @property
+    def group(self) -> str: ...  # noqa: D102
+    @property
+    def known(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def train(self) -> str: ...  # noqa: D102
+    @property
+    def most(self) -> int: ...  # noqa: D102
+    @property
+    def repeats(self) -> int: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def test(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -121,7 +140,7 @@ def prepare_pool(settings: Settings, data: Data, name: str, place: Path, progres
     InputError
         If structures are not labelled, or too few.
     """
-    frames, groups, known, notes = _gathered(settings, data, name)
+    frames, groups, known, notes = gathered(settings, data, name)
     place.parent.mkdir(parents=True, exist_ok=True)
     working = Path(tempfile.mkdtemp(prefix=".pool-", dir=place.parent))
     try:
@@ -146,7 +165,7 @@ def prepare_pool(settings: Settings, data: Data, name: str, place: Path, progres
                 (made,) = featurize(spec, frames, progress=progress)
                 save_store(working / table, made)
                 precision[table] = _precision(frames[known], made[known]) if known.any() else None
-        np.save(working / "aside.npy", _aside(frames, groups, known, settings))
+        np.save(working / "aside.npy", set_aside(frames, groups, known, settings))
         told = {
             "groups": groups.tolist(),
             "known": known.tolist(),
@@ -174,8 +193,8 @@ def _precision(frames: Frames, table: Features) -> float | None:
     return found.precision if found is not None and found.stationary else None
 
 
-def _gathered(
-    settings: Settings, data: Data, name: str
+def gathered(
+    settings: Division, data: Data, name: str
 ) -> tuple[Frames, NDArray[np.str_], NDArray[np.bool_], list[str]]:
     """Labelled, different structures of a set with those that are known, their groups, who is known, and remarks."""
     pool, notes = _labelled(data.read(name), settings.group, name)
@@ -228,7 +247,7 @@ def _groups(frames: Frames, name: str) -> NDArray[np.str_]:
     return np.where(column.present, column.values.astype(str), "")
 
 
-def _thinned(groups: NDArray[np.str_], known: NDArray[np.bool_], settings: Settings) -> NDArray[np.bool_]:
+def _thinned(groups: NDArray[np.str_], known: NDArray[np.bool_], settings: Division) -> NDArray[np.bool_]:
     """Who stays where there are more candidates than the study takes: the same share of every group, at random."""
     keep = np.ones(len(groups), np.bool_)
     candidates = np.flatnonzero(~known)
@@ -241,8 +260,8 @@ def _thinned(groups: NDArray[np.str_], known: NDArray[np.bool_], settings: Setti
     return keep
 
 
-def _aside(
-    frames: Frames, groups: NDArray[np.str_], known: NDArray[np.bool_], settings: Settings
+def set_aside(
+    frames: Frames, groups: NDArray[np.str_], known: NDArray[np.bool_], settings: Division
 ) -> NDArray[np.bool_]:
     """Who judges in which repeat: the same share of the candidates of every group."""
     grouped = frames.with_frame_column("config_type", groups)
