@@ -141,10 +141,17 @@ class TestDense:
         inside = {basis.functions[k] for k in np.flatnonzero(levels(basis) <= 2 / 3 + 1e-12)}
         assert inside == set(smaller.functions)
 
+    def test_one_degree_is_the_basis_of_that_degree(self):
+        basis = AceBasis(elements=(14,), cutoff=5.0, degree=(12.0, 9.0, 6.0), pair_degree=12)
+        smaller = AceBasis(elements=(14,), cutoff=5.0, degree=(5.0, 5.0, 5.0), pair_degree=5)
+        level = levels(basis, equal=True)
+        assert {basis.functions[k] for k in np.flatnonzero(level <= 5 / 6 + 1e-12)} == set(smaller.functions)
+        assert dense_supports(level, (10,))[-1].tolist() == np.flatnonzero(level <= 1).tolist()
+
     def test_supports_are_nested_the_largest_that_fit_and_end_complete(self):
         basis = AceBasis(elements=(1, 8), cutoff=5.0, degree=(6.0, 5.0), pair_degree=6)
         d = 2 * len(basis.functions)
-        supports = dense_supports(basis, (1, 20, 50))
+        supports = dense_supports(levels(basis), (1, 20, 50))
         assert len(supports[-1]) == d
         level = levels(basis)
         for n, support in zip((20, 50), supports, strict=False):
@@ -202,13 +209,28 @@ class TestPaths:
             "asp": path_of((4, 0.9)),
             "omp": path_of((2, 1.0), (6, 0.1)),
         }
-        budgets, matches = compared(paths, settings)
-        assert set(budgets) == {("dense", 4), ("asp", 4), ("omp", 4), ("dense", 8), ("omp", 8)}
-        assert matches == {
-            ("asp", 4): Model("asp", 0),
-            ("omp", 4): Model("omp", 0),
-            ("omp", 8): Model("omp", 1),
+        chosen = compared(paths, settings)
+        budgets = {key[1:] for key in chosen if key[0] == "budget"}
+        assert budgets == {("dense", 4), ("asp", 4), ("omp", 4), ("dense", 8), ("omp", 8)}
+        assert {key: model for key, model in chosen.items() if key[0] == "match"} == {
+            ("match", "asp", 4): Model("asp", 0),
+            ("match", "omp", 4): Model("omp", 0),
+            ("match", "omp", 8): Model("omp", 1),
         }
+
+    def test_models_of_one_degree_are_another_aim(self, settings):
+        settings = replace(settings, sizes=(4, 8))
+        paths = {
+            "dense": path_of((3, 1.0)),
+            "dense-equal": path_of((4, 2.0)),
+            "omp": path_of((2, 1.5), (3, 0.5)),
+        }
+        chosen = compared(paths, settings)
+        assert chosen["match-equal", "omp", 4] == Model("omp", 0)
+        assert chosen["match-equal", "dense", 4] == Model("dense", 0)
+        assert chosen["match", "omp", 4] == Model("omp", 1)
+        assert ("match", "dense-equal", 4) not in chosen
+        assert ("budget", "dense-equal", 8) not in chosen  # its models end at 4 functions
 
     def test_errors_are_those_of_the_potential(self, frames, evaluator):
         d = evaluator.n_columns

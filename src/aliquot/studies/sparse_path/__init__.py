@@ -78,9 +78,9 @@ def work(settings: Settings, data: Data, place: Path, task: Task) -> list[dict[s
     Returns
     -------
     list of dict
-        Rows of three kinds. ``budget``: the best model of at most so many functions. ``match``: of so many functions of
-        the dense model, the smallest model whose validation error is not larger. ``support``: which functions a
-        method chose at a size.
+        Rows of four kinds. ``budget``: the best model of at most n functions. ``match``, ``match-equal``: the smallest
+        model whose validation error is not larger than that of the dense model of at most n functions. ``support``:
+        which functions a method chose at a size.
     """
     name, weights = task["set"], _how(task["set"]).weights
     frames, evaluator = _loaded(data, name, settings.degree_of(name), settings.power_of(name))
@@ -96,15 +96,14 @@ def work(settings: Settings, data: Data, place: Path, task: Task) -> list[dict[s
         method: solved(method, evaluator.basis, training, validation, costs, settings)
         for method in settings.methods
     }
-    budgets, matches = compared(paths, settings)
-    models = list(dict.fromkeys((*budgets.values(), *matches.values())))
+    chosen = compared(paths, settings)
+    models = list(dict.fromkeys(chosen.values()))
     facts = judged(evaluator, frames, parts, paths, models, baseline, timed)
     counts = {"candidates": evaluator.n_columns, "teaching": int(np.sum(parts == TRAIN))}
     return [
         *(
             {"kind": kind, "method": method, "n": n, **counts, **facts[model]}
-            for kind, chosen in (("budget", budgets), ("match", matches))
-            for (method, n), model in chosen.items()
+            for (kind, method, n), model in chosen.items()
         ),
         *_supports(paths, settings),
     ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aliquot.studies.record import Conclusion, Finding
 from aliquot.studies.results import Results
+from aliquot.studies.sparse_path.judging import MATCHES
 from aliquot.studies.sparse_path.measured import Measured
 from aliquot.studies.sparse_path.pictures import figures
 from aliquot.studies.sparse_path.sets import METALS, PEERS, short
@@ -28,6 +29,8 @@ SAME: Final = 1.05
 #: Overlap beyond chance above which supports are called stable.
 STABLE: Final = 0.5
 
+_SHAPES: Final = {"match": "(lower degrees for higher orders)", "match-equal": "(one degree in all orders)"}
+
 _ENERGY, _FORCE = "energy_mae_meV", "force_mae_meV_A"
 
 
@@ -38,11 +41,10 @@ def conclude(settings: Settings, results: Results) -> Conclusion:
     others = tuple(name for name in settings.sets if name not in METALS)
     findings = (
         *(
-            _fewer(measured, metals, method, "the elements")
-            for method in measured.methods("omp", "asp", "ard")
-        ),
-        *(
-            _fewer(measured, others, method, "the larger sets")
+            _fewer(measured, sets, method, called, kind)
+            for kind, dense in MATCHES.items()
+            if dense in settings.methods
+            for sets, called in ((metals, "the elements"), (others, "the larger sets"))
             for method in measured.methods("omp", "asp", "ard")
         ),
         *_as_good(measured, metals, others),
@@ -59,17 +61,17 @@ def _listed(measured: Measured, sets: Sequence[str], values: dict[str, Array]) -
     return "; ".join(f"{short(name)} {interval(values[name]).text(2)}" for name in sets)
 
 
-def _fewer(measured: Measured, sets: Sequence[str], method: str, called: str) -> Finding | None:
+def _fewer(measured: Measured, sets: Sequence[str], method: str, called: str, kind: str) -> Finding | None:
     """Whether half of the functions is enough at equal validation error."""
     if not sets:
         return None
-    shares = {name: measured.shares(name, method, "functions") for name in sets}
-    unreached = sum(measured.unreached(name, method) for name in sets)
+    shares = {name: measured.shares(name, method, "functions", kind=kind) for name in sets}
+    unreached = sum(measured.unreached(name, method, kind=kind) for name in sets)
     missed = f"; {unreached} dense models not reached, counted as 1" if unreached else ""
     label = METHODS[method].label
     return Finding(
-        f"{label} reaches the validation error of dense models of {measured.aims[0]} to {measured.aims[-1]} functions"
-        f" with at most half of the functions, on each of {called}",
+        f"{label} reaches the validation error of dense models {_SHAPES[kind]} of {measured.aims[0]} to"
+        f" {measured.aims[-1]} functions with at most half of the functions, on each of {called}",
         f"share of functions: {_listed(measured, sets, shares)}{missed}",
         all(interval(values).high <= 0.5 for values in shares.values()),
     )

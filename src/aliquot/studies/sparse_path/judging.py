@@ -18,13 +18,16 @@ from aliquot.solvers import Path
 from aliquot.structures import Frames
 from aliquot.structures.neighbours import Neighbours, neighbours
 from aliquot.studies.sparse_path.settings import Settings
-from aliquot.studies.sparse_path.solving import DENSE, METHODS
+from aliquot.studies.sparse_path.solving import DENSE, EQUAL, METHODS
 
-__all__ = ["Model", "Surroundings", "at_budget", "at_error", "compared", "judged", "surroundings"]
+__all__ = ["MATCHES", "Model", "Surroundings", "at_budget", "at_error", "compared", "judged", "surroundings"]
 
 #: Atoms on which time is measured, about (copies of one structure, if it is small), and how often.
 TIMED_ATOMS: Final = 250
 REPEATS: Final = 3
+
+#: Kinds of comparison at equal validation error, and with what.
+MATCHES: Final = {"match": DENSE, "match-equal": EQUAL}
 
 
 class Model(NamedTuple):
@@ -127,24 +130,22 @@ def _microseconds(potential: AcePotential, timed: Surroundings) -> float:
     return 1e6 * best / len(timed.numbers)
 
 
-def compared(
-    paths: Mapping[str, Path], settings: Settings
-) -> tuple[dict[tuple[str, int], Model], dict[tuple[str, int], Model]]:
-    """Models by (method, budget), and by (method, budget of the dense model whose error they reach).
+def compared(paths: Mapping[str, Path], settings: Settings) -> dict[tuple[str, str, int], Model]:
+    """Models by kind, method and number of functions n.
 
-    A path that the settings cut short has no model of a larger budget than that.
+    Kinds are ``budget``: at most n functions; ``match``: as good as the dense model of that budget; ``match-equal``: as
+    good as the dense model of one degree of that budget. A path that is cut short has no model of a larger budget.
     """
-    budgets: dict[tuple[str, int], Model] = {}
-    matches: dict[tuple[str, int], Model] = {}
+    out: dict[tuple[str, str, int], Model] = {}
     for n in settings.sizes:
         for name, path in paths.items():
-            reach = METHODS[name].reach(settings)
-            if (reach is None or n <= reach) and (point := at_budget(path, n)) is not None:
-                budgets[name, n] = Model(name, point)
-        if (aim := budgets.get((DENSE, n))) is None:
-            continue
-        limit = paths[DENSE].errors("validation")[aim.point]
-        for name, path in paths.items():
-            if name != DENSE and (point := at_error(path, limit)) is not None:
-                matches[name, n] = Model(name, point)
-    return budgets, matches
+            if METHODS[name].reaches(n, path, settings) and (point := at_budget(path, n)) is not None:
+                out["budget", name, n] = Model(name, point)
+        for kind, dense in MATCHES.items():
+            if (aim := out.get(("budget", dense, n))) is None:
+                continue
+            limit = paths[dense].errors("validation")[aim.point]
+            for name, path in paths.items():
+                if name != dense and (point := at_error(path, limit)) is not None:
+                    out[kind, name, n] = Model(name, point)
+    return out

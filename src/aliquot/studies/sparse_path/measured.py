@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.studies.results import Results
+from aliquot.studies.sparse_path.judging import MATCHES
 from aliquot.studies.sparse_path.sets import SETS, Labelled
 from aliquot.studies.sparse_path.settings import Settings
 from aliquot.studies.sparse_path.solving import DENSE
@@ -81,21 +82,28 @@ class Measured:
         """Its mean over splits, with the interval from resampling them."""
         return interval(self.column(kind, name, method, n, column))
 
-    def share(self, name: str, method: str, column: str, n: int) -> Array:
+    def share(self, name: str, method: str, column: str, n: int, *, kind: str = "match") -> Array:
         """Of a dense model's functions, cost or time, what the model of equal validation error needs, (splits,).
 
-        One where the path does not reach that error.
+        One where the path does not reach that error; NaN where there is no dense model.
         """
-        dense = self.column("budget", name, DENSE, n, column)
-        return np.nan_to_num(self.column("match", name, method, n, column) / dense, nan=1.0)
+        dense = self.column("budget", name, MATCHES[kind], n, column)
+        share = self.column(kind, name, method, n, column) / dense
+        return np.where(np.isnan(share) & ~np.isnan(dense), 1.0, share)
 
-    def shares(self, name: str, method: str, column: str) -> Array:
+    def shares(self, name: str, method: str, column: str, *, kind: str = "match") -> Array:
         """:meth:`share`, the geometric mean over all dense models compared with, (splits,)."""
-        return np.exp(np.mean([np.log(self.share(name, method, column, n)) for n in self.aims], axis=0))
+        logs = [np.log(self.share(name, method, column, n, kind=kind)) for n in self.aims]
+        known = [one for one in logs if not np.isnan(one).any()]
+        return np.exp(np.mean(known, axis=0)) if known else np.full(len(self.seeds), np.nan)
 
-    def unreached(self, name: str, method: str) -> int:
+    def unreached(self, name: str, method: str, *, kind: str = "match") -> int:
         """Dense models, over all splits, whose validation error a path does not reach."""
-        return sum(int(np.isnan(self.column("match", name, method, n, "functions")).sum()) for n in self.aims)
+        dense, own = (
+            np.array([self.column(which, name, who, n, "functions") for n in self.aims])
+            for which, who in (("budget", MATCHES[kind]), (kind, method))
+        )
+        return int(np.sum(np.isnan(own) & ~np.isnan(dense)))
 
     def error_ratio(self, name: str, method: str, column: str) -> Array:
         """Test error of the models of equal validation error, over that of the dense ones, (splits,)."""

@@ -8,11 +8,11 @@ from typing import Final
 from aliquot.studies.record import Curve, Figure, Panel
 from aliquot.studies.sparse_path.measured import Measured
 from aliquot.studies.sparse_path.sets import METALS, PEERS, short
-from aliquot.studies.sparse_path.solving import DENSE, METHODS
+from aliquot.studies.sparse_path.solving import DENSE, EQUAL, METHODS
 
 __all__ = ["figures"]
 
-_BY_FUNCTIONS: Final = (DENSE, "rrqr", "omp", "asp", "ard")
+_BY_FUNCTIONS: Final = (DENSE, EQUAL, "rrqr", "omp", "asp", "ard")
 _BY_TIME: Final = (DENSE, "omp", "omp-cost", "asp-cost", "ard", "ard-cost")
 _ENERGY: Final = ("energy_mae_meV", "energy MAE, meV/atom")
 _FORCE: Final = ("force_mae_meV_A", "force MAE, meV/Å")

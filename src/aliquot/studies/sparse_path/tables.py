@@ -11,7 +11,7 @@ import numpy as np
 from aliquot.studies.record import Table
 from aliquot.studies.sparse_path.measured import Measured
 from aliquot.studies.sparse_path.sets import PEERS, short
-from aliquot.studies.sparse_path.solving import DENSE, METHODS
+from aliquot.studies.sparse_path.solving import DENSE, EQUAL, METHODS
 from aliquot.studies.statistics import Interval, holm, interval
 
 __all__ = ["SPARSE", "VARIANTS", "tables"]
@@ -30,6 +30,7 @@ def tables(measured: Measured) -> tuple[Table, ...]:
     return (
         _errors(measured),
         _shares(measured),
+        *_equal(measured),
         _judged(measured),
         _time(measured),
         _peers(measured),
@@ -79,6 +80,27 @@ def _shares(measured: Measured) -> Table:
     )
     heads = ("set", "dense, ≤", *(METHODS[method].label for method in methods))
     return Table("functions-at-equal-error", "Functions at equal validation error", heads, tuple(rows), note)
+
+
+def _equal(measured: Measured) -> tuple[Table, ...]:
+    methods = measured.methods(DENSE, "rrqr", *SPARSE)
+    if EQUAL not in measured.settings.methods:
+        return ()
+    rows = [
+        (short(name), n, *(text(interval(values), 2) for values in cells))
+        for name in measured.settings.sets
+        for n in measured.aims
+        if not np.isnan(
+            cells := [measured.share(name, method, "functions", n, kind="match-equal") for method in methods]
+        ).any()
+    ]
+    note = (
+        "As above, beside dense models of one degree in all orders (and as many pair functions), as far as the"
+        " candidates are complete."
+    )
+    heads = ("set", "dense, ≤", *(METHODS[method].label for method in methods))
+    title = "Functions at the validation error of dense models of one degree"
+    return (Table("functions-beside-one-degree", title, heads, tuple(rows), note),)
 
 
 def _judged(measured: Measured) -> Table:
