@@ -103,15 +103,15 @@ def level(n: Array, logs: Array) -> Array:
     return np.sum(widths * (logs[1:] + logs[:-1]) / 2, axis=0) / (x[-1] - x[0])
 
 
-def ratio(differences: Array, *, seed: int = 0) -> Interval:
-    """Differences of logarithms as a ratio with its interval.
+def ratio(differences: Array, *, statistic: str = "mean", seed: int = 0) -> Interval:
+    """Differences of logarithms as a ratio with its interval: their geometric mean, or median.
 
     Examples
     --------
     >>> ratio(np.log([0.5, 0.5])).text(2)
     '0.5 [0.5, 0.5]'
     """
-    found = interval(differences, seed=seed)
+    found = interval(differences, statistic=statistic, seed=seed)
     return Interval(float(np.exp(found.value)), float(np.exp(found.low)), float(np.exp(found.high)))
 
 

@@ -37,7 +37,7 @@ class Compared:
     ----------
     method : str
     factor : Interval
-        Its errors over those of the other, geometric mean over sets.
+        Its errors over those of the other, median over sets.
     p : float
         Of the signed-rank test over sets, corrected for the number of methods.
     wins, losses : int
@@ -78,7 +78,7 @@ def compared(levels: dict[str, Array], against: str, *, seed: int = 0) -> list[C
     made = [
         Compared(
             name,
-            ratio(differences[name], seed=seed),
+            ratio(differences[name], statistic="median", seed=seed),
             float(one),
             int(np.sum(differences[name] < 0)),
             int(np.sum(differences[name] > 0)),
@@ -241,9 +241,9 @@ def _standings(one: _All, settings: Settings) -> Table:
         f"Errors of {_WORDS[one.purpose]} relative to a random choice",
         ("method", "mean rank", "error ratio", "p (Holm)", "sets lower/higher", "reliably lower/higher"),
         tuple(rows),
-        f"Mean rank of {len(one.methods)} over sets and budgets. Ratio: geometric mean over budgets, repeats and"
-        f" {len(one.sets)} sets, with 95 % intervals from resampling sets; p of Wilcoxon's signed-rank test over sets,"
-        " corrected for the number of methods. Reliably: on single sets, corrected resampled t-test over repeats,"
+        f"Mean rank of {len(one.methods)} over sets and budgets. Ratio: geometric mean over budgets and repeats, median"
+        f" over {len(one.sets)} sets, with 95 % intervals from resampling sets; p of Wilcoxon's signed-rank test over"
+        " sets, corrected for the number of methods. Reliably: on single sets, corrected resampled t-test over repeats,"
         " p (Holm) < 0.05.",
     )
 
@@ -285,7 +285,7 @@ def _budgets(one: _All, settings: Settings) -> Table:
         f"Errors of {_WORDS[one.purpose]} relative to a random choice, budget by budget",
         ("method", *(heads or [f"budget {k + 1}" for k in range(one.steps)])),
         tuple((name, *(cell(step[name]) for step in by_step)) for name in order),
-        "Budgets in parts of the candidates; * p (Holm) < 0.05 over sets.",
+        "Median over sets; budgets in parts of the candidates; * p (Holm) < 0.05 over sets.",
     )
 
 
@@ -341,7 +341,7 @@ def _figure(every: Sequence[_All], settings: Settings) -> Figure:
         lines = []
         for name in best:
             bands = [
-                ratio(one.levels(k)[name] - one.levels(k)[RANDOM], seed=settings.seed)
+                ratio(one.levels(k)[name] - one.levels(k)[RANDOM], statistic="median", seed=settings.seed)
                 for k in range(one.steps)
             ]
             lines.append(
@@ -365,7 +365,7 @@ def _figure(every: Sequence[_All], settings: Settings) -> Figure:
             )
         )
     caption = (
-        f"Errors relative to a random choice, geometric means over {len(every[0].sets)} sets with 95 % intervals from"
+        f"Errors relative to a random choice, medians over {len(every[0].sets)} sets with 95 % intervals from"
         " resampling sets."
     )
     return Figure("ratios", caption, tuple(panels))
