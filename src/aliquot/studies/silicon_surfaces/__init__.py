@@ -10,16 +10,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from aliquot.studies.data import Data
 from aliquot.studies.silicon_surfaces.conclude import conclude
 from aliquot.studies.silicon_surfaces.measure import Measure
 from aliquot.studies.silicon_surfaces.methods import choices, ways_of
+from aliquot.studies.silicon_surfaces.published import cur_scores
 from aliquot.studies.silicon_surfaces.settings import CONTROLLED, Settings, cost, set_aside, tasks
 from aliquot.studies.silicon_surfaces.stock import Stock, prepare
 
 __all__ = ["REVISION", "Settings", "conclude", "cost", "prepare", "tasks", "work"]
 
 REVISION: Final = 1
+
+#: Groups that ask what other descriptors to choose by would change; all others are one comparison, M.
+_DESCRIPTORS: Final = ("small", "large", "net-core", "net-total")
 
 
 def work(settings: Settings, data: Data, place: Path, task: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -30,12 +36,20 @@ def work(settings: Settings, data: Data, place: Path, task: Mapping[str, Any]) -
     stock = Stock(settings, frames, place)
     measure = Measure(stock, held)
     rows: list[dict[str, Any]] = []
+    spread = (
+        float(np.ptp(cur_scores(np.array(stock.array("M-means")[pool])))) if group == "published" else None
+    )
     for way in ways_of(group):
         if settings.methods and way.name not in settings.methods:
             continue
+        features = way.features if group in _DESCRIPTORS else "M"
         for n, chosen in choices(stock, way, pool, repeat):
-            told = {"features": way.features, "method": way.name, "n": n}
+            told: dict[str, Any] = {"features": features, "method": way.name, "n": n}
+            if way.name == "published-cur":
+                told["spread_of_scores"] = spread
+            if way.features.startswith("net"):
+                told["network_rmse_meV"] = 1e3 * float(stock.array(f"{way.features}-left"))
             rows.append({**told, "control": "", **measure.of(chosen)})
-            if way.name in CONTROLLED and way.features == "M" and settings.control:
+            if way.name in CONTROLLED and features == "M" and settings.control:
                 rows.append({**told, "control": "offset", **measure.of(chosen, offset=True)})
     return rows

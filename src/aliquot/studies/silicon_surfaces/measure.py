@@ -119,7 +119,8 @@ class Measure:
         n_components = float(told.components.sum()) + components
         out = {
             "energy_rmse_meV": _rms(np.concatenate((core_energy, energy))),
-            "force_rmse_meV_per_A": 1e3 * float(np.sqrt((told.force_squares.sum() + core_forces) / n_components)),
+            "force_rmse_meV_per_A": 1e3
+            * float(np.sqrt((told.force_squares.sum() + core_forces) / n_components)),
             "energy_dia_meV": _rms(core_energy),
             "force_dia_meV_per_A": 1e3 * float(np.sqrt(core_forces / components)),
             "pandey_about_mean_meV": 1e3 * centred,

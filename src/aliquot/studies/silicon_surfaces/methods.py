@@ -18,6 +18,7 @@ from aliquot.errors import SelectionError
 from aliquot.information import Target
 from aliquot.selection import METHODS, Cost, select
 from aliquot.studies.silicon_surfaces import published
+from aliquot.studies.silicon_surfaces.settings import WEIGHTS
 from aliquot.studies.silicon_surfaces.slabs import J_PER_M2, SURFACES, area, ideal_slab
 from aliquot.studies.silicon_surfaces.stock import Stock
 from aliquot.table import KINDS, Features, Ids
@@ -26,9 +27,6 @@ __all__ = ["WAYS", "Question", "Way", "choices", "ways_of"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-
-#: Weight of energies, on what is per atom.
-_ENERGY: Final = 30.0
 
 #: What the evidence may set, and what else may: nothing.
 _LABELS, _DEFAULT = "labels", "default"
@@ -93,8 +91,8 @@ WAYS: Final = (
     Way("kdpp", "slow", "kdpp"),
     Way("dpp-map", "slow", "dpp-map"),
     Way("two-level", "points", "two-level", prior=_LABELS),
-    Way("sieve", "slow", "sieve", prior=_LABELS),
-    Way("sketch", "slow", "sketch", prior=_LABELS),
+    Way("sieve", "streams", "sieve", prior=_LABELS),
+    Way("sketch", "streams", "sketch", prior=_LABELS),
     _bayes("bayes-energy-E-default", "points", "energy", prior=_DEFAULT),
     _bayes("bayes-energy-E", "points", "energy"),
     _bayes("bayes-entropy-E", "points", "entropy"),
@@ -102,13 +100,13 @@ WAYS: Final = (
     _bayes("goal-surfaces-E", "points", "goal", goal=("surfaces",)),
     _bayes("goal-both-E", "points", "goal", goal=_BOTH),
     _bayes("bayes-energy-EF", "rows", "energy", "EF"),
-    _bayes("bayes-force-EF", "rows", "force-mean", "EF"),
     _bayes("bayes-entropy-EF", "rows", "entropy", "EF"),
-    _bayes("bayes-entropy-EFV", "rows", "entropy", "EFV"),
+    _bayes("bayes-entropy-EFV", "rows-more", "entropy", "EFV"),
     _bayes("goal-pool-EF", "rows", "goal", "EF", goal=("pool",)),
+    _bayes("bayes-energy-E-small", "rows", "energy", features="S"),
     _bayes("goal-surfaces-EF", "rows", "goal", "EF", goal=("surfaces",)),
     _bayes("goal-both-EF", "rows", "goal", "EF", goal=_BOTH),
-    _bayes("bayes-energy-E-cost", "cost", "energy", priced=True),
+    _bayes("bayes-energy-E-cost", "rows", "energy", priced=True),
     _bayes("goal-surfaces-EF-cost", "cost", "goal", "EF", goal=("surfaces",), priced=True),
     Way("published-bayes", "published", "bayes"),
     Way("published-kmedoids", "published", "kmedoids"),
@@ -227,7 +225,6 @@ class Question:
         return Features.from_array(
             rows,
             offsets=np.array([0, len(rows)]),
-            prior=1 / self.stock.blocks.singular,
             recipe=self._candidates.recipe,
             ids=Ids.numbered(1, "core"),
         )
@@ -248,7 +245,9 @@ class Question:
         if way == "fps":
             return published.fps(np.array(all_means[stock.core]), means, n), True
         if way == "cur":
-            return published.cur(means, n, np.random.default_rng((stock.settings.seed, self.repeat, n))), False
+            return published.cur(
+                means, n, np.random.default_rng((stock.settings.seed, self.repeat, n))
+            ), False
         if way != "bayes":
             raise SelectionError(f"there is no published method {way!r}")
         values = stock.array(f"{name}-values")
@@ -264,7 +263,7 @@ def _means_table(stock: Stock, features: str, which: Index) -> Features:
     """One energy row per structure."""
     return Features.from_array(
         np.array(stock.array(f"{features}-means")[which]),
-        weight=_ENERGY * np.sqrt(stock.frames.sizes[which]),
+        weight=WEIGHTS.energy * np.sqrt(stock.frames.sizes[which]),
         prior=stock.prior(features),
         recipe={"features": features},
         ids=stock.frames.ids[which],
@@ -272,23 +271,23 @@ def _means_table(stock: Stock, features: str, which: Index) -> Features:
 
 
 def _blocks_table(stock: Stock, which: Index, *, virials: bool) -> Features:
-    """Energy, force and perhaps virial rows, in the coordinates of the blocks."""
+    """Energy, force and perhaps virial rows of basis S, in coordinates of isotropic prior."""
     kind: list[Any] = []
     weight: list[Array] = []
     rows: list[Index] = []
     for i in which.tolist():
-        n, start = int(stock.frames.sizes[i]), int(stock.row_offsets[stock.row_of[i]])
-        m = 1 + 3 * n + (6 if virials else 0)
-        rows.append(np.arange(start, start + m))
-        kind.append(np.repeat([KINDS.index(k) for k in ("energy", "force", "virial")], [1, 3 * n, m - 1 - 3 * n]))
-        factors = (_ENERGY * np.sqrt(n), 1.0, 30.0 / np.sqrt(n))
-        weight.append(np.repeat(factors, [1, 3 * n, m - 1 - 3 * n]))
+        n, at = int(stock.frames.sizes[i]), stock.row_of[i]
+        start, stop = int(stock.row_offsets[at]), int(stock.row_offsets[at + 1])
+        counts = [1, stop - start - 7, 6 if virials else 0]
+        rows.append(np.arange(start, start + sum(counts)))
+        kind.append(np.repeat([KINDS.index(k) for k in ("energy", "force", "virial")], counts))
+        factors = (WEIGHTS.energy * np.sqrt(n), WEIGHTS.forces, WEIGHTS.virial / np.sqrt(n))
+        weight.append(np.repeat(factors, counts))
     table = Features.from_array(
         np.array(stock.array("rows")[np.concatenate(rows)]),
         offsets=np.concatenate(([0], np.cumsum([len(one) for one in rows]))),
         weight=np.concatenate(weight),
-        prior=1 / stock.blocks.singular,
-        recipe={"features": "blocks", "virials": virials},
+        recipe={"features": "S", "virials": virials},
         ids=stock.frames.ids[which],
     )
     return replace(table, kind=np.concatenate(kind).astype(np.uint8))
@@ -296,12 +295,12 @@ def _blocks_table(stock: Stock, which: Index, *, virials: bool) -> Features:
 
 def _surface_target(stock: Stock, way: Way) -> Target:
     """The three surface energies of the ideal slabs, J/m²."""
-    means = np.array(stock.array("M-slabs" if way.rows != "means" else f"{way.features}-slabs"))
     if way.rows == "means":
-        prior, rows = stock.prior(way.features), means
+        table = Features.from_array(
+            np.array(stock.array(f"{way.features}-slabs")), prior=stock.prior(way.features)
+        )
     else:
-        prior, rows = 1 / stock.blocks.singular, means @ stock.blocks.transform
-    table = Features.from_array(rows, prior=prior)
+        table = Features.from_array(stock.array("S-slabs") / stock.prior("S"))
     slabs = [ideal_slab(name) for name in SURFACES]
     bulk = len(slabs)
     combined = np.zeros((bulk, bulk + 1))

@@ -53,16 +53,18 @@ GROUPS: Final[dict[str, float]] = {
     "points": 25.0,
     "rows": 40.0,
     "published": 12.0,
-    "cost": 10.0,
+    "cost": 20.0,
     "small": 8.0,
-    "large": 40.0,
     "net-core": 8.0,
     "net-total": 8.0,
+    "rows-more": 60.0,
     "slow": 90.0,
+    "large": 40.0,
+    "streams": 400.0,
 }
 
 #: Groups that all repeats have; the others may have fewer (``extra_repeats``).
-MAIN: Final = ("points", "rows", "published", "cost")
+MAIN: Final = ("points", "rows", "published")
 
 #: Methods whose fits are made a second time, with an unknown offset of the other functional.
 CONTROLLED: Final = ("random", "published-bayes", "goal-surfaces-EF")

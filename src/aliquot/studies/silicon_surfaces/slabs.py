@@ -128,7 +128,9 @@ def relax(potential: AcePotential, atoms: Atoms) -> Relaxed:
         gradient = -found.forces
         energy, force = found.energy, float(np.sqrt((gradient**2).sum(axis=1).max()))
         if force <= FORCE:
-            near = float(np.linalg.norm(neighbours(x, atoms.cell[:], atoms.pbc, 2.2).vectors, axis=1).min(initial=3))
+            near = float(
+                np.linalg.norm(neighbours(x, atoms.cell[:], atoms.pbc, 2.2).vectors, axis=1).min(initial=3)
+            )
             far = float(np.abs(x - start).max())
             return Relaxed(energy, force, step, near > _TOO_CLOSE and far < _TOO_FAR)
         if before is not None:

@@ -3,8 +3,8 @@
 ========== ============================================================================================================
 blocks/    :mod:`aliquot.studies.blocks` of all structures at the degree of the fit
 grams      weighted sums of every candidate, upper triangles: a fit is then a sum of what was chosen
-rows       energy (per atom), force and virial rows of every candidate, for the methods that heed forces
-core_rows  the triangle that stands for all weighted rows of the core
+rows       energy (per atom), force and virial rows of every candidate at degree S, for the methods that heed forces
+core_rows  the triangle that stands for all weighted rows of the core at degree S
 X-values   descriptors of the atoms of the candidates, X one of M, S, L, net-core, net-total
 X-means    mean descriptors of all structures, X-moment the sum of outer products over the atoms of the core
 X-slabs    mean descriptors of the ideal slabs and the crystal
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +23,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from aliquot.ace.basis import AceBasis
 from aliquot.ace.evaluator import AceEvaluator
 from aliquot.fitting.baseline import Baseline
 from aliquot.fitting.weights import Weights
 from aliquot.progress import Progress, silent
+from aliquot.solvers.triangle import Triangle
 from aliquot.structures import Frames
 from aliquot.studies.blocks import Blocks, Sums, write_blocks
 from aliquot.studies.data import Data
@@ -42,6 +45,9 @@ Index = NDArray[np.int64]
 
 _NAME: Final = "stock"
 
+#: Of its noise: what is left to learn from a row that is still kept.
+_TENTH: Final = 0.1
+
 #: Forces alone.
 _FORCES: Final = Weights(0.0, 1.0, 0.0)
 
@@ -51,7 +57,9 @@ _FEATURES: Final = {
     "rows": "M",
     "cost": "M",
     "published": "M",
+    "rows-more": "M",
     "slow": "M",
+    "streams": "M",
     "small": "S",
     "large": "L",
     "net-core": "net-core",
@@ -87,19 +95,18 @@ def prepare(settings: Settings, data: Data, place: Path, progress: Progress = si
 def _write(settings: Settings, frames: Frames, place: Path, progress: Progress) -> None:
     basis = basis_of(settings)
     baseline = Baseline({14: E0})
-    write_blocks(
-        place / "blocks", basis, frames, baseline=baseline, weights=WEIGHTS, progress=progress
-    )
+    write_blocks(place / "blocks", basis, frames, baseline=baseline, weights=WEIGHTS, progress=progress)
     blocks = Blocks(place / "blocks")
     which = candidates_of(frames)
     core = np.setdiff1d(np.arange(len(frames)), which)
     _write_sums(place, blocks, frames, core, which, progress)
-    _write_rows(place, blocks, AceEvaluator(basis), frames, which, progress)
+    precision = float(np.load(place / "core_fit.npy")[0])
+    _write_rows(place, settings, precision, frames, which, progress)
     wanted = needed(settings)
     slabs = Frames.from_atoms([*(ideal_slab(name) for name in SURFACES), crystal()])
     small: tuple[Array, Array] | None = None
     for name in ("M", "S", "L"):
-        if name in wanted or (name == "S" and any(w.startswith("net") for w in wanted)):
+        if name in wanted or name == "S":
             evaluator = AceEvaluator(basis_of(settings, name))
             values, of_slabs = _values(evaluator, frames, progress), _values(evaluator, slabs, silent)
             _write_features(place, name, values, of_slabs, frames, slabs, core, which)
@@ -131,7 +138,11 @@ def _write_sums(
     known = blocks.sums(core, WEIGHTS, groups)
     forces = blocks.sums(core, _FORCES, groups)
     np.savez(
-        place / "core.npz", matrix=known.matrix, n_rows=known.n_rows, forces=forces.matrix, components=forces.n_rows
+        place / "core.npz",
+        matrix=known.matrix,
+        n_rows=known.n_rows,
+        forces=forces.matrix,
+        components=forces.n_rows,
     )
     fitted = blocks.fit(known)
     np.save(place / "core_fit.npy", np.array([fitted.evidence.precision, fitted.evidence.noise]))
@@ -145,24 +156,46 @@ def _write_sums(
         progress("candidates", k + 1, len(which))
     grams.flush()
     np.save(place / "gram_rows.npy", rows)
-    values, vectors = np.linalg.eigh(known.matrix[:-1, :-1])
-    np.save(place / "core_rows.npy", np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
 
 
 def _write_rows(
-    place: Path, blocks: Blocks, evaluator: AceEvaluator, frames: Frames, which: Index, progress: Progress
+    place: Path, settings: Settings, precision: float, frames: Frames, which: Index, progress: Progress
 ) -> None:
-    """Unlabelled: every candidate has virial rows."""
-    sizes = frames.sizes[which]
-    offsets = np.concatenate(([0], np.cumsum(7 + 3 * sizes)))
-    shape = (int(offsets[-1]), blocks.directions)
-    rows = np.lib.format.open_memmap(place / "rows.npy", "w+", np.float64, shape)
+    """Rows of basis S in coordinates of isotropic prior: energy (per atom), forces, virial of every candidate.
+
+    Force rows of a candidate are turned among themselves (which leaves every posterior as it is) so that they are
+    independent given the core, and those of which the core leaves less than a tenth of their noise to learn are left
+    out.
+    """
+    evaluator = AceEvaluator(basis_of(settings, "S"))
+    prior, root = evaluator.basis.prior, Triangle(evaluator.n_columns)
+    chosen = np.isin(np.arange(len(frames)), which)
+    for i in np.flatnonzero(~chosen).tolist():
+        weighted = np.concatenate([w * one for one, w in _weighted(evaluator, frames, i)]) / prior
+        root.absorb(weighted, np.zeros(len(weighted)))
+    core = np.array(root.R)
+    lower = np.linalg.cholesky(core.T @ core + precision * np.eye(len(prior)))
+    rows: list[Array] = []
     for k, i in enumerate(which.tolist()):
-        made, n = evaluator.rows(frames, i), int(sizes[k])
-        stacked = np.concatenate((made.energy[None] / n, made.forces.reshape(3 * n, -1), made.virial))
-        rows[offsets[k] : offsets[k + 1]] = stacked @ blocks.transform
+        (energy, _), (forces, _), (virial, _) = (
+            (one / prior, w) for one, w in _weighted(evaluator, frames, i)
+        )
+        left = solve_triangular(lower, forces.T, lower=True).T
+        values, vectors = np.linalg.eigh(left @ left.T)
+        turned = vectors[:, values > _TENTH**2].T @ forces
+        rows.append(np.concatenate((energy, turned, virial)))
         progress("rows", k + 1, len(which))
-    rows.flush()
+    np.save(place / "core_rows.npy", core)
+    np.save(place / "rows.npy", np.concatenate(rows))
+    np.save(place / "row_offsets.npy", np.concatenate(([0.0], np.cumsum([len(one) for one in rows]))))
+
+
+def _weighted(evaluator: AceEvaluator, frames: Frames, i: int) -> Iterator[tuple[Array, float]]:
+    """Rows of one structure with their weights: energy per atom, forces, virial (whether it has labels or not)."""
+    made, n = evaluator.rows(frames, i), int(frames.sizes[i])
+    yield made.energy[None] / n, WEIGHTS.energy * np.sqrt(n)
+    yield made.forces.reshape(3 * n, -1), WEIGHTS.forces
+    yield made.virial, WEIGHTS.virial / np.sqrt(n)
 
 
 def _values(evaluator: AceEvaluator, frames: Frames, progress: Progress) -> Array:
@@ -196,9 +229,6 @@ def _write_features(
         place / f"{name}-slabs.npy",
         np.add.reduceat(of_slabs, slabs.offsets[:-1], axis=0) / slabs.sizes[:, None],
     )
-
-
-
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +294,7 @@ class Stock:
     @cached_property
     def row_offsets(self) -> Index:
         """Where the rows of each candidate begin."""
-        return np.concatenate(([0], np.cumsum(7 + 3 * self.frames.sizes[self.candidates])))
+        return np.array(self.array("row_offsets"), np.int64)
 
     @cached_property
     def atom_offsets(self) -> Index:
