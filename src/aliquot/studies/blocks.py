@@ -34,7 +34,7 @@ from aliquot.solvers.evidence import Evidence
 from aliquot.solvers.triangle import Triangle
 from aliquot.structures import Frames
 
-__all__ = ["Blocks", "Errors", "Fitted", "Sums", "size_of", "write_blocks"]
+__all__ = ["Blocks", "Errors", "Fitted", "Sums", "fitted", "size_of", "write_blocks"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -342,66 +342,12 @@ class Blocks:
         return out
 
     def fit(self, sums: Sums, *, near: float | None = None, tolerance: float = 0.02) -> Fitted:
-        """The most probable coordinates under the prior of the largest evidence.
-
-        Parameters
-        ----------
-        sums : Sums
-        near : float, optional
-            A precision known to be within two decades of the best, from a fit to most of the same structures.
-        tolerance : float
-            To how much of its logarithm the precision is found.
-
-        Notes
-        -----
-        r³/3 flops for every precision that is tried: about 25, with ``near`` 10.
-        """
-        largest = 2 * np.log(self.singular[0])
-        if near is None:
-            grid = largest + np.log(10) * np.arange(DECADES[0], DECADES[1] + 1, 2.0)
-            k = int(np.argmin([-self._solve(sums, x).log_evidence for x in grid.tolist()]))
-            low, high = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
-        else:
-            low, high = np.log(near) - np.log(100.0), np.log(near) + np.log(100.0)
-        search: Any = scipy.optimize.minimize_scalar(
-            lambda x: -self._solve(sums, x).log_evidence,
-            bounds=(low, high),
-            method="bounded",
-            options={"xatol": tolerance},
-        )
-        best = self._solve(sums, float(search.x))
-        edges = np.array([low, high]) if near is not None else largest + np.log(10) * np.array(DECADES)
-        inside = bool(edges[0] + 0.1 < search.x < edges[1] - 0.1)
-        if near is not None and not inside:
-            return self.fit(sums, tolerance=tolerance)
-        inverse = solve_triangular(best.lower, np.eye(self.directions), lower=True)
-        precision = float(np.exp(search.x))
-        undecided = precision * float(np.sum(np.square(inverse) / np.square(self.singular)))
-        return Fitted(
-            best.z,
-            Evidence(
-                precision, best.noise, best.log_evidence, self.directions - undecided, inside, sums.n_rows
-            ),
-        )
+        """The most probable coordinates under the prior of the largest evidence; see :func:`fitted`."""
+        return fitted(sums, self.singular, near=near, tolerance=tolerance)
 
     def ridge(self, sums: Sums, precision: float) -> Array:
         """Coordinates under a prior of given precision."""
-        return self._solve(sums, float(np.log(precision))).z
-
-    def _solve(self, sums: Sums, log_precision: float) -> _Solved:
-        gram, b, square = sums.matrix[:-1, :-1], sums.matrix[:-1, -1], float(sums.matrix[-1, -1])
-        diagonal = np.exp(log_precision - 2 * np.log(self.singular))
-        scale = 1 / np.sqrt(np.diag(gram) + diagonal)  # a Cholesky factor of unit diagonal loses no digits
-        system = gram * scale * scale[:, None]
-        np.fill_diagonal(system, 1.0)
-        lower = _lower(system) / scale[:, None]
-        half = solve_triangular(lower, b, lower=True)
-        left = max(square - float(half @ half), np.finfo(float).eps * square)
-        m = sums.n_rows
-        log_det = 2 * float(np.sum(np.log(np.diag(lower)))) - float(np.sum(np.log(diagonal)))
-        log_evidence = -0.5 * m * (1 + np.log(2 * np.pi * left / m)) - 0.5 * log_det
-        z = solve_triangular(lower, half, lower=True, trans=1)
-        return _Solved(z, lower, float(np.sqrt(left / m)), float(log_evidence))
+        return _solve(sums, self.singular, float(np.log(precision))).z
 
     def errors(self, z: Array, which: ArrayLike) -> Errors:
         """Errors on some structures.
@@ -435,3 +381,63 @@ def _lower(system: Array) -> Array:
         root = np.sqrt(np.maximum(values, np.finfo(float).eps * values[-1]))
         upper: Any = np.linalg.qr(root[:, None] * vectors.T, mode="r")
         return np.asarray(upper.T * np.sign(np.diag(upper)), np.float64)
+
+
+def fitted(sums: Sums, singular: Array, *, near: float | None = None, tolerance: float = 0.02) -> Fitted:
+    """The most probable coordinates z under the prior of the largest evidence.
+
+    Parameters
+    ----------
+    sums : Sums
+    singular : (r,) array
+        S: standard deviations of z under a prior of precision one.
+    near : float, optional
+        A precision known to be within two decades of the best, from a fit to most of the same structures.
+    tolerance : float
+        To how much of its logarithm the precision is found.
+
+    Notes
+    -----
+    r³/3 flops for every precision that is tried: about 25, with ``near`` 10.
+    """
+    largest = 2 * np.log(singular[0])
+    if near is None:
+        grid = largest + np.log(10) * np.arange(DECADES[0], DECADES[1] + 1, 2.0)
+        k = int(np.argmin([-_solve(sums, singular, x).log_evidence for x in grid.tolist()]))
+        low, high = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
+    else:
+        low, high = np.log(near) - np.log(100.0), np.log(near) + np.log(100.0)
+    search: Any = scipy.optimize.minimize_scalar(
+        lambda x: -_solve(sums, singular, x).log_evidence,
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": tolerance},
+    )
+    best = _solve(sums, singular, float(search.x))
+    edges = np.array([low, high]) if near is not None else largest + np.log(10) * np.array(DECADES)
+    inside = bool(edges[0] + 0.1 < search.x < edges[1] - 0.1)
+    if near is not None and not inside:
+        return fitted(sums, singular, tolerance=tolerance)
+    inverse = solve_triangular(best.lower, np.eye(len(singular)), lower=True)
+    precision = float(np.exp(search.x))
+    undecided = precision * float(np.sum(np.square(inverse) / np.square(singular)))
+    return Fitted(
+        best.z,
+        Evidence(precision, best.noise, best.log_evidence, len(singular) - undecided, inside, sums.n_rows),
+    )
+
+
+def _solve(sums: Sums, singular: Array, log_precision: float) -> _Solved:
+    gram, b, square = sums.matrix[:-1, :-1], sums.matrix[:-1, -1], float(sums.matrix[-1, -1])
+    diagonal = np.exp(log_precision - 2 * np.log(singular))
+    scale = 1 / np.sqrt(np.diag(gram) + diagonal)  # a Cholesky factor of unit diagonal loses no digits
+    system = gram * scale * scale[:, None]
+    np.fill_diagonal(system, 1.0)
+    lower = _lower(system) / scale[:, None]
+    half = solve_triangular(lower, b, lower=True)
+    left = max(square - float(half @ half), np.finfo(float).eps * square)
+    m = sums.n_rows
+    log_det = 2 * float(np.sum(np.log(np.diag(lower)))) - float(np.sum(np.log(diagonal)))
+    log_evidence = -0.5 * m * (1 + np.log(2 * np.pi * left / m)) - 0.5 * log_det
+    z = solve_triangular(lower, half, lower=True, trans=1)
+    return _Solved(z, lower, float(np.sqrt(left / m)), float(log_evidence))

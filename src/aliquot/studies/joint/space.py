@@ -24,9 +24,8 @@ from aliquot.ace.evaluator import AceEvaluator
 from aliquot.fitting import Baseline, Weights, evaluation_cost, labelled_rows, reference_energies
 from aliquot.progress import Progress
 from aliquot.solvers import ARD, OMP, SharedCost, Triangle
-from aliquot.solvers.evidence import best_of_spectrum
 from aliquot.structures import Frames
-from aliquot.studies.blocks import Blocks, Sums, write_blocks
+from aliquot.studies.blocks import CUT, Blocks, Sums, fitted, write_blocks
 from aliquot.studies.data import Data
 from aliquot.studies.learning_curve.pools import Division, gathered, largest_basis, set_aside
 from aliquot.table import KINDS, Features, Ids
@@ -145,14 +144,17 @@ class Space:
 
     def within(self, sums: Sums, support: Index) -> Model:
         """The most probable model of some functions, under the prior of the largest evidence."""
-        W = self.directions[:, support]
-        gram, moment = W.T @ sums.matrix[:-1, :-1] @ W, W.T @ sums.matrix[:-1, -1]
-        values, vectors = np.linalg.eigh(gram)
-        values = np.maximum(values, np.finfo(float).eps * values[-1])
-        b = vectors.T @ moment
-        rest = max(float(sums.matrix[-1, -1] - np.sum(b**2 / values)), 0.0)
-        precision = best_of_spectrum(values, b**2 / values, rest, sums.n_rows).precision
-        return Model(W @ (vectors @ (b / (values + precision))), support, precision)
+        q, singular, _ = np.linalg.svd(self.directions[:, support], full_matrices=False)
+        kept = singular > CUT * singular[0]
+        q = q[:, kept]  # z = q ζ, and ζ is to these functions what z is to all
+        turned = np.block(
+            [
+                [q.T @ sums.matrix[:-1, :-1] @ q, q.T @ sums.matrix[:-1, -1:]],
+                [sums.matrix[-1:, :-1] @ q, sums.matrix[-1:, -1:]],
+            ]
+        )
+        found = fitted(Sums(turned, sums.n_rows), singular[kept])
+        return Model(q @ found.z, support, found.evidence.precision)
 
     def sparse(self, sums: Sums, precision: float, sizes: Sequence[int], solver: str) -> dict[int, Model]:
         """Models of at most so many functions each, those that a sparse solver takes.
