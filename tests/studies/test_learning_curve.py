@@ -21,8 +21,8 @@ from aliquot.studies.learning_curve import Settings, conclude, prepare, study_of
 from aliquot.studies.learning_curve.advice import chances, standings_of
 from aliquot.studies.learning_curve.contenders import check, contender, picks
 from aliquot.studies.learning_curve.curves import Curves, curves, labels_of_random, level
+from aliquot.studies.learning_curve.everywhere import compared
 from aliquot.studies.learning_curve.pools import Pool, gathered, largest_basis
-from aliquot.studies.learning_curve.standings import compared
 from aliquot.table import Features
 
 POOL, KNOWN = example_files()

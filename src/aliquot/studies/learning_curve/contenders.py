@@ -18,14 +18,15 @@ from aliquot.errors import InputError, SelectionError
 from aliquot.selection import METHODS, select, selector_named
 from aliquot.table import Features
 
-__all__ = ["RANDOM", "Contender", "check", "contender", "picks"]
+__all__ = ["RANDOM", "WITH_FORCES", "Contender", "check", "contender", "picks"]
 
 Index = NDArray[np.int64]
 
 #: What every method has to beat.
 RANDOM: Final = "random"
 
-_WITH_FORCES: Final = " with forces"
+#: Behind a method that sees force rows.
+WITH_FORCES: Final = " with forces"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def contender(text: str) -> Contender:
     {'score': 'energy'}
     """
     label = " ".join(text.split())
-    spec = label.removesuffix(_WITH_FORCES)
+    spec = label.removesuffix(WITH_FORCES)
     method, _, rest = spec.partition(":")
     parameters: dict[str, Any] = {}
     for piece in filter(None, rest.split(",")):
