@@ -32,7 +32,7 @@ from aliquot.studies.grade_vs_ensemble.heating import (
     passages,
     teach,
 )
-from aliquot.studies.grade_vs_ensemble.measures import behind, leads
+from aliquot.studies.grade_vs_ensemble.measures import behind, later, leads
 from aliquot.studies.grade_vs_ensemble.ranking import OUTSIDE, auroc
 from aliquot.studies.grade_vs_ensemble.subjects import Subject, divide, subject_named
 from aliquot.uncertainty import Spread, Uncertainty, committee_from_posterior
@@ -232,6 +232,16 @@ def test_leads_count_runs_and_late_alarms() -> None:
     lead = leads(Results(rows), "doubled_fs")
     assert (lead.before, lead.runs) == (2, 5)  # neither a look at the same time nor no alarm is before
     assert lead.median.value == np.median([30.0, -10.0, 0.0, 60.0])
+
+
+def test_one_alarm_before_another_run_by_run() -> None:
+    rows = tuple(
+        {"repeat": repeat, "indicator": name, "alarm_fs": alarm}
+        for repeat, times in enumerate(((10.0, 30.0), (20.0, 20.0), (None, 20.0), (30.0, 40.0), (5.0, None)))
+        for name, alarm in zip(("a", "b"), times, strict=True)
+    )
+    ahead = later(Results(rows), "a", "b")
+    assert (ahead.before, ahead.runs, ahead.median.value) == (2, 4, 10.0)
 
 
 def test_crystals_are_taught_and_heated(copper_potential: AcePotential) -> None:

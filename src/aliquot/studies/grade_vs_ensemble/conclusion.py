@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from aliquot.studies.grade_vs_ensemble.figures import figures
 from aliquot.studies.grade_vs_ensemble.measures import (
+    Lead,
     behind,
     largest_ensemble,
+    later,
     leads,
     per_crystal,
     shown,
@@ -109,11 +111,17 @@ def _told_ranking(settings: Any, results: Results) -> str:
     ratios = [_ratio(results, name, "us_per_atom").value for name in found]
     return (
         f"On structures of kinds never seen, the AUROC of the grade differs from that of the independently refitted"
-        f" ensemble by {min(gaps):+.3f} to {max(gaps):+.3f} (as good within {settings.margin:g} in"
-        f" {_listed(good)}; behind in {_listed(bad)}), that of the posterior by {min(posterior):+.3f} to"
-        f" {max(posterior):+.3f}; beside the forces the ensemble costs {min(ratios):.0f} to {max(ratios):.0f} times as"
-        " much as the grade."
+        f" ensemble by {_range(gaps, '+.3f')} (as good within {settings.margin:g} in"
+        f" {_listed(good)}; behind in {_listed(bad)}), that of the posterior by"
+        f" {_range(posterior, '+.3f')}; beside the forces the ensemble costs {_range(ratios, '.0f')} times as much as"
+        " the grade."
     )
+
+
+def _range(values: list[float], form: str) -> str:
+    """As ``1 to 2``, or ``1``."""
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
 
 
 def _listed(names: list[str]) -> str:
@@ -133,16 +141,33 @@ def _in_time(settings: Any, results: Results) -> Iterator[Finding]:
             p = "" if np.isnan(lead.p) else f", p = {lead.p:.2g}"
             yield Finding(
                 f"{crystal}, heated: γ crosses {threshold:g} before the mean force error doubles",
-                f"in {lead.text} runs; lead {lead.median.text(3)} fs{p}; {usual:.0f} % of structures in distribution"
+                f"in {lead.text} runs; lead {lead.time} fs{p}; {usual:.0f} % of structures in distribution"
                 " are above it too",
                 lead.before == lead.runs if lead.runs else None,
             )
         late = leads(own.where(indicator=f"γ above {max(settings.thresholds):g}"), "defect_fs")
         yield Finding(
             f"{crystal}, heated: γ crosses {max(settings.thresholds):g} before an atom leaves its site",
-            f"in {late.text} runs; lead {late.median.text(3)} fs",
+            f"in {late.text} runs; lead {late.time} fs",
             late.before == late.runs if late.runs else None,
         )
+        ahead = later(own, f"γ{_QUIET}", f"spread of the ensemble{_QUIET}")
+        yield Finding(
+            f"{crystal}, heated: at thresholds that no structure in distribution reaches, the grade rings no later than"
+            " the ensemble",
+            f"earlier in {ahead.text} runs; ahead by {ahead.time} fs, p = {ahead.p:.2g}",
+            _no_later(ahead),
+        )
+
+
+#: Of alarms whose threshold is the largest value of structures in distribution.
+_QUIET: Final = " above all in distribution"
+
+
+def _no_later(ahead: Lead) -> bool | None:
+    if ahead.median.value >= 0:
+        return True
+    return False if ahead.p < 0.05 else None
 
 
 def _told_heating(settings: Any, results: Results) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aliquot.studies.grade_vs_ensemble.measures import per_crystal, shown
+from aliquot.studies.grade_vs_ensemble.measures import indicators, per_crystal, shown
 from aliquot.studies.grade_vs_ensemble.ranking import OUTSIDE
 from aliquot.studies.grade_vs_ensemble.subjects import subject_named
 from aliquot.studies.record import Curve, Figure, Panel
@@ -41,7 +41,7 @@ def _price_of(results: Results, subject: str) -> Panel:
     ranked = results.where(what="ranking", kind=OUTSIDE, set=subject)
     costs = results.where(what="cost", set=subject)
     curves: dict[str, list[tuple[float, Interval]]] = {}
-    for name in map(str, ranked.values("indicator")):
+    for name in indicators(ranked):
         label = "independent ensembles" if name.startswith("ensemble of ") else shown(name)
         micro = interval(costs.where(indicator=name).column("us_per_atom")).value
         curves.setdefault(label, []).append(

@@ -12,7 +12,18 @@ from aliquot.studies.grade_vs_ensemble.ranking import OUTSIDE
 from aliquot.studies.results import Results
 from aliquot.studies.statistics import Difference, Interval, corrected_t, holm, interval, paired
 
-__all__ = ["SHOWN", "Behind", "Lead", "behind", "largest_ensemble", "leads", "of_fit", "shown"]
+__all__ = [
+    "SHOWN",
+    "Behind",
+    "Lead",
+    "behind",
+    "indicators",
+    "later",
+    "largest_ensemble",
+    "leads",
+    "per_crystal",
+    "shown",
+]
 
 Array = NDArray[np.float64]
 
@@ -33,15 +44,22 @@ def shown(indicator: str) -> str:
     return SHOWN.get(indicator, indicator.replace("ensemble of", "independent ensemble of"))
 
 
+def indicators(results: Results) -> list[str]:
+    """Those of the rows, in their order; ensembles last, by size."""
+    there = [str(name) for name in results.values("indicator")]
+    others = sorted((n for n in there if n not in SHOWN), key=lambda n: int(n.split()[-1]))
+    return [name for name in SHOWN if name in there] + others
+
+
+def per_crystal(results: Results) -> Sequence[str]:
+    """Crystals that were heated."""
+    return [str(name) for name in results.where(what="passage").values("crystal")]
+
+
 def largest_ensemble(results: Results) -> str:
     """The ensemble that others are compared with."""
     names = [name for name in results.values("indicator") if str(name).startswith("ensemble of ")]
     return max(names, key=lambda name: int(name.split()[-1]))
-
-
-def of_fit(results: Results, name: str) -> Interval:
-    """A column of the rows about fits."""
-    return interval(results.where(what="fit").column(name))
 
 
 @dataclass(frozen=True)
@@ -112,6 +130,20 @@ class Lead:
         """As ``9 of 10``."""
         return f"{self.before} of {self.runs}"
 
+    @property
+    def time(self) -> str:
+        """The lead as ``+120 [-30, +300]``; empty where there is none."""
+        one = self.median
+        return f"{one.value:+.0f} [{one.low:+.0f}, {one.high:+.0f}]" if np.isfinite(one.value) else ""
+
+
+def later(own: Results, alarm: str, other: str) -> Lead:
+    """By how long one alarm of a crystal precedes another, over runs in which the other rang."""
+    one = own.where(indicator=other)
+    events = {row["repeat"]: row["alarm_fs"] for row in one.rows}
+    rows = [{**row, "other_fs": events.get(row["repeat"])} for row in own.where(indicator=alarm).rows]
+    return leads(Results(tuple(rows)), "other_fs")
+
 
 def leads(passages: Results, event: str) -> Lead:
     """Of one alarm in one crystal: the rows of its runs; ``event`` is the column with the time of the event."""
@@ -121,8 +153,3 @@ def leads(passages: Results, event: str) -> Lead:
     lead = (when - alarm)[both]
     p = paired(when[both], alarm[both], test_over_train=None).p if len(lead) > 1 else float("nan")
     return Lead(int(np.sum(lead > 0)), int(happened.sum()), interval(lead, statistic="median"), p)
-
-
-def per_crystal(results: Results) -> Sequence[str]:
-    """Crystals that were heated."""
-    return [str(name) for name in results.where(what="passage").values("crystal")]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from aliquot.studies.grade_vs_ensemble.measures import behind, largest_ensemble, leads, per_crystal, shown
+from aliquot.studies.grade_vs_ensemble.measures import (
+    behind,
+    indicators,
+    largest_ensemble,
+    leads,
+    per_crystal,
+    shown,
+)
 from aliquot.studies.grade_vs_ensemble.ranking import INSIDE, OUTSIDE
 from aliquot.studies.grade_vs_ensemble.subjects import subject_named
 from aliquot.studies.record import Table
@@ -28,13 +35,13 @@ def tables(results: Results, margin: float) -> tuple[Table, ...]:
 
 def _cost_and_quality(results: Results, margin: float) -> Table:
     ranked = results.where(what="ranking", kind=OUTSIDE)
-    indicators = [str(name) for name in ranked.values("indicator")]
+    names = indicators(ranked)
     reference = largest_ensemble(ranked)
-    against = {name: behind(results, name, margin=margin) for name in indicators if name != reference}
+    against = {name: behind(results, name, margin=margin) for name in names if name != reference}
     rows: list[tuple[str | float | None, ...]] = []
     for subject in ranked.values("set"):
         costs = results.where(what="cost", set=subject)
-        for name in indicators:
+        for name in names:
             auroc = interval(ranked.where(set=subject, indicator=name).column("auroc"))
             own = costs.where(indicator=name)
             micro = interval(own.column("us_per_atom")).value
@@ -90,14 +97,14 @@ def _ranking(results: Results, subject: str) -> Table:
     kinds = [str(kind) for kind in ranked.values("kind")]
     rows: list[tuple[str, ...]] = []
     widest = 0.0
-    for name in ranked.values("indicator"):
+    for name in indicators(ranked):
         cells: list[str] = []
         for kind in kinds:
             one = ranked.where(kind=kind, indicator=name)
             rho, area = (interval(one.column(column)) for column in ("spearman", "auroc"))
             widest = max(widest, (rho.high - rho.low) / 2, (area.high - area.low) / 2)
             cells.append(f"{rho.value:.2f} / {area.value:.2f}")
-        rows.append((shown(str(name)), *cells))
+        rows.append((shown(name), *cells))
     events = ", ".join(
         f"{kind} {interval(ranked.where(kind=kind, indicator='gamma').column('event_percent')).value:.0f} %"
         for kind in kinds
@@ -187,11 +194,11 @@ def _warnings(results: Results) -> Table:
                     crystal,
                     str(name),
                     doubled.text,
-                    doubled.median.text(3),
+                    doubled.time,
                     "" if np.isnan(doubled.p) else f"{doubled.p:.2g}",
                     worst.text,
                     defect.text,
-                    defect.median.text(3),
+                    defect.time,
                     f"{interval(one.column('error_at_alarm'), statistic='median').value:.2g}",
                     f"{interval(one.column('false_percent')).value:.0f}",
                 )
