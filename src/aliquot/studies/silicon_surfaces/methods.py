@@ -206,7 +206,7 @@ class Question:
             seed=1000 * self.repeat + n,
             **parameters,
         )
-        gives = "nested" in METHODS[way.method].gives and chosen.nested and not way.priced
+        gives = "nested" in METHODS[way.method].gives and bool(chosen.nested) and not way.priced
         return np.asarray(chosen.index, np.int64), gives and way.method != "random"
 
     # --- tables ---------------------------------------------------------------------------------------------

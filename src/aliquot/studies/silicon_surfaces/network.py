@@ -8,7 +8,7 @@ potentials trained with forces on the same structures; what the two have in comm
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def learned_descriptor(
     6 d h flops for every atom and epoch.
     """
     sizes = np.diff(offsets)
-    rows = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in train])
+    rows = np.concatenate([np.arange(int(offsets[i]), int(offsets[i + 1])) for i in train.tolist()])
     starts = np.concatenate(([0], np.cumsum(sizes[train])[:-1]))
     mean, spread = values[rows].mean(axis=0), values[rows].std(axis=0)
     x = ((values - mean) / np.where(spread > 1e-12 * spread.max(), spread, 1.0)).astype(np.float32)
@@ -93,7 +93,7 @@ def _gradients(
     starts: NDArray[np.int64],
     share: Array,
     owner: NDArray[np.int64],
-) -> tuple[list[Array], Array]:
+) -> tuple[list[Any], Any]:
     """Derivatives of half the mean squared error by all weights, and the errors."""
     one, two = _layers(weights, x)
     site = (two @ weights[2] + weights[5])[:, 0]

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
+from scipy.linalg import get_lapack_funcs
 
 __all__ = ["bayes", "cur", "cur_scores", "fps", "kmedoids"]
 
@@ -45,13 +45,14 @@ def bayes(core_moment: Array, means: Array, atoms: Callable[[int], Array], n: in
     2/3 d³ flops a pick.
     """
     precision = core_moment / core_moment.max()
+    factorise, solve = get_lapack_funcs(("getrf", "getrs"), (precision,))
     left = np.arange(len(means))
     picks: list[int] = []
     for _ in range(n):
-        factors, pivots, singular = lapack.dgetrf(precision)
+        factors, pivots, singular = factorise(precision)
         scores = np.full(len(left), -np.inf)
         if not singular:
-            scores = np.sum(means[left].T * lapack.dgetrs(factors, pivots, means[left].T)[0], axis=0)
+            scores = np.sum(means[left].T * solve(factors, pivots, means[left].T)[0], axis=0)
         k = int(np.argmax(scores))
         picks.append(int(left[k]))
         left = np.delete(left, k)

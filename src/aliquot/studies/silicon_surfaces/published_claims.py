@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -42,14 +43,14 @@ def _reference_curve(numbers: Numbers) -> Finding | None:
         return None
     energy = [numbers.interval("random", n, "energy_rmse_meV") for n in numbers.budgets]
     force = [numbers.interval("random", n, "force_rmse_meV_per_A") for n in numbers.budgets]
-    falling = all(a.value > b.value for a, b in zip(energy, energy[1:], strict=False))
-    within = energy[0].value <= 17.5 and all(100 <= f.value <= 250 for f in force)
+    falling = all(a.value > b.value for a, b in pairwise(energy))
+    within = energy[0].value <= 17.5 and all(125 <= f.value <= 210 for f in force)
     told = "; ".join(
         f"N = {n}: {e.text(3)} meV/atom, {f.text(3)} meV/Å"
         for n, e, f in zip(numbers.budgets, energy, force, strict=True)
     )
     return Finding(
-        "SRS reference curve: energy errors fall with N within the panel (up to 17.5 meV/atom), forces about 125–210 meV/Å",
+        "SRS reference curve: energy errors fall with N and stay in the panel (17.5 meV/atom); forces 125–210 meV/Å",
         told,
         falling and within,
     )
@@ -216,7 +217,7 @@ def _prototype(settings: Settings, numbers: Numbers) -> Iterator[Finding | None]
     if one is not None:
         worse = all(d.mean.value > 0 for d in one.differences)
         yield Finding(
-            "Quick look: the log-determinant of force rows spends the budget on thermal noise (worse energies than random)",
+            "Quick look: the log-determinant of force rows is spent on thermal noise: energies worse than random",
             f"bayes-entropy-EF less random, meV/atom, {one.differences[0].repeats} repeats: {one.text()}",
             worse if one.differences[0].repeats >= 10 else (None if not worse else True),
         )

@@ -73,7 +73,7 @@ def ideal_slab(surface: str) -> Atoms:
 
     axes, shift = SURFACES[surface]
     atoms = Diamond("Si", directions=[list(axis) for axis in axes], latticeconstant=LATTICE_CONSTANT)
-    atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell[:], pbc=True) * (1, 1, LAYERS)
+    atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell.array, pbc=True) * (1, 1, LAYERS)
     atoms.positions[:, 2] += shift
     atoms.wrap(eps=1e-6)
     atoms.cell[2, 2] += VACUUM
@@ -82,7 +82,7 @@ def ideal_slab(surface: str) -> Atoms:
 
 def area(atoms: Atoms) -> float:
     """Area of one side, Å²."""
-    return float(np.linalg.norm(np.cross(atoms.cell[0], atoms.cell[1])))
+    return float(np.linalg.norm(np.cross(*atoms.cell.array[:2])))
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,14 @@ def relax(potential: AcePotential, atoms: Atoms) -> Relaxed:
     before: Array | None = None
     for step in range(_STEPS + 1):
         try:
-            found = potential.evaluate(atoms.numbers, seen.update(x, atoms.cell[:], atoms.pbc), threads=1)
+            found = potential.evaluate(atoms.numbers, seen.update(x, atoms.cell.array, atoms.pbc), threads=1)
         except InputError:  # atoms coincide
             return Relaxed(np.nan, np.nan, step, False)
         gradient = -found.forces
         energy, force = found.energy, float(np.sqrt((gradient**2).sum(axis=1).max()))
         if force <= FORCE:
             near = float(
-                np.linalg.norm(neighbours(x, atoms.cell[:], atoms.pbc, 2.2).vectors, axis=1).min(initial=3)
+                np.linalg.norm(neighbours(x, atoms.cell.array, atoms.pbc, 2.2).vectors, axis=1).min(initial=3)
             )
             far = float(np.abs(x - start).max())
             return Relaxed(energy, force, step, near > _TOO_CLOSE and far < _TOO_FAR)
@@ -148,14 +148,14 @@ def relax(potential: AcePotential, atoms: Atoms) -> Relaxed:
 def _springs(atoms: Atoms) -> Array:
     """Inverse of the Laplacian of bonds, with what ties each atom to its place."""
     nearest = LATTICE_CONSTANT * np.sqrt(3) / 4
-    pairs = neighbours(atoms.positions, atoms.cell[:], atoms.pbc, 2 * nearest)
+    pairs = neighbours(atoms.positions, atoms.cell.array, atoms.pbc, 2 * nearest)
     n = len(atoms)
     centre = np.repeat(np.arange(n), np.diff(pairs.first))
     strength = np.exp(-3.0 * (np.linalg.norm(pairs.vectors, axis=1) / nearest - 1.0))
     matrix = np.zeros((n, n))
     np.add.at(matrix, (centre, pairs.index), -strength)
     matrix -= np.diag(matrix.sum(axis=1))
-    return np.linalg.inv(5.0 * (matrix + 0.1 * np.eye(n)))
+    return np.asarray(np.linalg.inv(5.0 * (matrix + 0.1 * np.eye(n))), np.float64)
 
 
 def _two_loops(gradient: Array, moves: list[Array], turns: list[Array], inverse: Array) -> Array:
@@ -177,7 +177,7 @@ def surface_energies(
     potential: AcePotential, slabs: dict[str, Atoms], bulk: Atoms
 ) -> dict[str, tuple[float, Relaxed]]:
     """Relaxed surface energies (J/m²), NaN where the relaxation failed, and how it went."""
-    pairs = neighbours(bulk.positions, bulk.cell[:], bulk.pbc, potential.range)
+    pairs = neighbours(bulk.positions, bulk.cell.array, bulk.pbc, potential.range)
     per_atom = potential.evaluate(bulk.numbers, pairs, threads=1).energy / len(bulk)
     out: dict[str, tuple[float, Relaxed]] = {}
     for name, slab in slabs.items():

@@ -181,18 +181,14 @@ def _control(numbers: Numbers) -> list[Table]:
     rows: list[tuple[str | float | None, ...]] = []
     for name in CONTROLLED:
         for control in ("", "offset"):
-            if len(numbers.results.where(method=name, control=control).rows):
-                rows.append(
-                    (
-                        name,
-                        control or "none",
-                        *(
-                            f"{_mean(numbers.of(name, n, 'energy_rmse_meV', control=control), 3)}"
-                            f" / {_mean(numbers.of(name, n, 'error_111', control=control), 2)}"
-                            for n in numbers.budgets
-                        ),
-                    )
-                )
+            if not numbers.results.where(method=name, control=control).rows:
+                continue
+            energy, surface = (
+                [numbers.of(name, n, column, control=control) for n in numbers.budgets]
+                for column in ("energy_rmse_meV", "error_111")
+            )
+            cells = [f"{_mean(e, 3)} / {_mean(s, 2)}" for e, s in zip(energy, surface, strict=True)]
+            rows.append((name, control or "none", *cells))
     if not rows:
         return []
     return [
@@ -219,8 +215,8 @@ def figures(numbers: Numbers) -> tuple[Figure, ...]:
     made = [
         Figure(
             "surfaces",
-            "Errors of relaxed surface energies against the number of structures chosen; root mean squares over repeats,"
-            " bands 95 %.",
+            "Errors of relaxed surface energies against the number of structures chosen; root mean squares over"
+            " repeats, bands 95 %.",
             (
                 panel("error_100", "(100)", "error, J/m²"),
                 panel("error_111", "(111)", "error, J/m²"),
