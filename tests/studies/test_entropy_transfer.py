@@ -306,6 +306,8 @@ def test_errors_by_hand():
     true = [np.full((1, 3), 3.0), np.ones((2, 3))]
     told = errors(np.array([1.0, 2.0]), forces, np.array([1.003, 1.996]), true)
     assert told["energy_rmse_meV"] == pytest.approx(np.sqrt(12.5))
+    assert told["energy_shift_meV"] == pytest.approx(0.5)
+    assert told["energy_differences_rmse_meV"] == pytest.approx(3.5)
     assert told["energy_mae_meV"] == pytest.approx(3.5)
     assert told["force_rmse_meV_A"] == pytest.approx(1e3 * np.sqrt(27 / 9))
     assert told["energy_spread_meV"] == pytest.approx(496.5)
@@ -325,12 +327,18 @@ def results_of(table: dict[tuple[str, str], float]) -> tuple[study.Settings, Res
             "judged": judged,
             "kind": kind,
             **dict.fromkeys(
-                ("energy_rmse_meV", "force_rmse_meV_A", "energy_worst_percent_meV"),
+                (
+                    "energy_rmse_meV",
+                    "energy_differences_rmse_meV",
+                    "force_rmse_meV_A",
+                    "energy_worst_percent_meV",
+                ),
                 value * rng.uniform(0.99, 1.01),
             ),
             "energy_spread_meV": 300.0,
             "force_spread_meV_A": 3000.0,
             "strange": 0.25,
+            "energy_shift_meV": -7.0,
         }
         for repeat in range(5)
         for (taught, judged), value in table.items()
@@ -353,7 +361,7 @@ def test_conclusions_follow_from_the_numbers():
         for judged, value in zip(("expert", "entropy", "packed"), values, strict=True)
     }
     concluded = conclude(*results_of(as_published))
-    assert [finding.holds for finding in concluded.findings] == 4 * [True] + [False] + 3 * [True]
+    assert [finding.holds for finding in concluded.findings] == 5 * [True] + [False] + 3 * [True]
     assert "40 to 40" in concluded.summary
     otherwise = as_published | {
         ("expert", "expert"): 10.0,
@@ -382,7 +390,11 @@ def test_settings_are_checked():
 def test_tasks_are_every_combination():
     settings = study_named("entropy-transfer").settings_of("standard")
     tasks = study.tasks(settings)
-    assert len(tasks) == sum(settings.repeats) * len(settings.teach) * len(settings.students)
+    taught = sum(
+        n * len(settings.students_of(truth))
+        for truth, n in zip(settings.truths, settings.repeats, strict=True)
+    )
+    assert len(tasks) == taught * len(settings.teach)
     assert all(study.cost(settings, task) > 0 for task in tasks)
     assert settings.made >= 5000
 

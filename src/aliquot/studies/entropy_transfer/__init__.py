@@ -22,7 +22,6 @@ from aliquot.ace.basis import AceBasis
 from aliquot.ace.evaluator import AceEvaluator
 from aliquot.errors import InputError
 from aliquot.progress import Progress
-from aliquot.solvers.threads import one_thread
 from aliquot.structures import Frames, read, write
 from aliquot.studies.data import Data
 from aliquot.studies.declaration import Task
@@ -75,6 +74,8 @@ class Settings:
         Sets, or mixtures with equal shares as in ``expert + entropy``.
     students : tuple of str
         Of :data:`POLYNOMIALS`, or ``network`` with the widths of its layers.
+    others : tuple of str
+        Students under all truths but the first; the same by default.
     cutoff, degree : float
         Of the site values that students see, Å; order 3.
     slopes : int
@@ -97,6 +98,7 @@ class Settings:
     repeats: tuple[int, ...] = (5,)
     teach: tuple[str, ...] = (*SETS, "expert + entropy")
     students: tuple[str, ...] = (*POLYNOMIALS, "network 64", "network 16-16-16")
+    others: tuple[str, ...] = ()
     cutoff: float = 5.0
     degree: float = 7.0
     slopes: int = 6
@@ -117,9 +119,13 @@ class Settings:
             )
         for name in self.teach:
             parts_of(name)
-        for name in self.students:
+        for name in self.students + self.others:
             if name not in POLYNOMIALS:
                 hidden_of(name)
+
+    def students_of(self, truth: str) -> tuple[str, ...]:
+        """Who learns under a truth."""
+        return self.students if truth == self.truths[0] else self.others or self.students
 
     @property
     def basis(self) -> AceBasis:
@@ -161,7 +167,7 @@ def tasks(settings: Settings) -> Sequence[Task]:
         {"truth": truth, "repeat": repeat, "taught": taught, "student": student}
         for truth, repeats in zip(settings.truths, settings.repeats, strict=True)
         for repeat in range(repeats)
-        for student in settings.students
+        for student in settings.students_of(truth)
         for taught in settings.teach
     ]
 
@@ -221,11 +227,6 @@ def _write_arrays(file: Path, arrays: dict[str, NDArray[np.float64]]) -> None:
 
 def work(settings: Settings, data: Data, place: Path, task: Task) -> list[dict[str, Any]]:
     """Teach one student, and judge it on every set; one row each, and one for every kind of the expert set."""
-    with one_thread():
-        return _work(settings, place, task)
-
-
-def _work(settings: Settings, place: Path, task: Task) -> list[dict[str, Any]]:
     sets = {name: _open(settings, place, name, task) for name in SETS}
     rng = np.random.default_rng([settings.seed, task["repeat"], 1])
     taught = parts_of(task["taught"])

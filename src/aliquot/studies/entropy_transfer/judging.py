@@ -38,12 +38,17 @@ def answers(
 def errors(
     energies: Array, forces: list[Array], true_energies: Array, true_forces: list[Array]
 ) -> dict[str, Any]:
-    """Errors as columns of results; and what a student would miss who always answers the mean."""
+    """Errors as columns of results; and what a student would miss who always answers the mean.
+
+    The error of energy differences is what is left when one constant per atom is subtracted.
+    """
     off = energies - true_energies
     all_forces = np.concatenate(true_forces)
     return {
         "structures": len(off),
         "energy_rmse_meV": 1e3 * float(np.sqrt(np.mean(off**2))),
+        "energy_shift_meV": 1e3 * float(np.mean(off)),
+        "energy_differences_rmse_meV": 1e3 * float(np.std(off)),
         "energy_mae_meV": 1e3 * float(np.mean(np.abs(off))),
         "energy_worst_percent_meV": 1e3 * float(np.quantile(np.abs(off), 0.99)),
         "force_rmse_meV_A": 1e3 * float(np.sqrt(np.mean((np.concatenate(forces) - all_forces) ** 2))),
