@@ -137,6 +137,21 @@ def test_markdown(record):
     assert "(2025), [10.1000/xyz](https://doi.org/10.1000/xyz)" in page
 
 
+def test_many_measurements_leave_the_tables_to_documentation(record):
+    many = Results(tuple({"method": "a" * 40, "rmse": float(k)} for k in range(10_000)))
+    made = study_files(record, many)
+    assert "[the tables](toy-tables.csv)" in made["toy.md"]
+    assert made["toy-tables.csv"].startswith("Errors\nmethod,N,RMSE\na|b,20,2.1234\n")
+    assert len(made["toy.csv"].splitlines()) == 10_001
+
+
+def test_marks_of_significance_are_no_emphasis():
+    assert inline("0.9 [0.8, 1.0]*, *k-DPP* 1.8 [1.5, 2.2]*; and") == (
+        "0.9 [0.8, 1.0]*, <em>k-DPP</em> 1.8 [1.5, 2.2]*; and"
+    )
+    assert escaped("1.8 [1.5, 2.2]*; and *x*") == r"1.8 [1.5, 2.2]\*; and *x*"
+
+
 def test_little_is_enough():
     record = Record("n", "T", "", "", "", "", "", "standard", {}, {}, "aliquot study n", "1", {}, 0.0)
     page = study_page(record, 0)

@@ -178,7 +178,7 @@ def _check(folder: Path, name: str) -> None:
     """Refuse a folder of something else."""
     if folder.is_file():
         raise InputError(f"{folder} is a file; name a folder with -o")
-    ours = re.compile(rf"work|\..*|{re.escape(name)}(\.(html|md|csv|json)|-[\w-]+\.svg)")
+    ours = re.compile(rf"work|\..*|{re.escape(name)}(\.(html|md|csv|json)|-tables\.csv|-[\w-]+\.svg)")
     others = (
         sorted(one.name for one in folder.iterdir() if not ours.fullmatch(one.name))
         if folder.exists()

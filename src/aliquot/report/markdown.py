@@ -17,6 +17,13 @@ __all__ = ["blocks", "escaped", "inline", "plain"]
 
 _CODE: Final = re.compile(r"(`+)(?:(?!`).)+?\1(?!`)", re.DOTALL)
 
+#: A mark of significance behind an interval, which would begin emphasis.
+_MARK: Final = re.compile(r"(?<=\])\*(?=[\s,;.)|]|$)")
+
+_POWER: Final = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-])0*(\d+)(?!\w)")
+
+_SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 _MINUS: Final = re.compile(r"(?<![\w.,;:/)\]-])-(?=[\d.])")
 
 
@@ -28,7 +35,11 @@ def blocks(source: str) -> str:
     >>> blocks("A *b* <script>")
     '<p>A <em>b</em> &lt;script&gt;</p>'
     """
-    return _reader().render("\n".join(printable(line) for line in source.splitlines())).strip()
+    return (
+        _reader()
+        .render("\n".join(_MARK.sub(r"\\*", printable(line)) for line in source.splitlines()))
+        .strip()
+    )
 
 
 def inline(source: str) -> str:
@@ -36,12 +47,12 @@ def inline(source: str) -> str:
 
     Examples
     --------
-    >>> inline("2-3 times, [-0.5, 1e-3]")
-    '2-3 times, [−0.5, 1e-3]'
+    >>> inline("2-3 times, [-0.5, 1.6e-3]*, p < 1e-12")
+    '2-3 times, [−0.5, 1.6×10⁻³]*, p &lt; 10⁻¹²'
     >>> inline("**2.1** [x](javascript:alert)")
     '<strong>2.1</strong> [x](javascript:alert)'
     """
-    return _reader().renderInline(printable(source))
+    return _reader().renderInline(_MARK.sub(r"\\*", printable(source)))
 
 
 def plain(source: str) -> str:
@@ -73,6 +84,7 @@ def escaped(source: str) -> str:
 
 def _escaped(source: str) -> str:
     source = re.sub(r"<(?=[A-Za-z/!?])(?!https?://)", "&lt;", source)
+    source = _MARK.sub(r"\\*", source)
     return re.sub(r"\](?=\(\s*(?!https?:)[A-Za-z][\w+.-]*:)", r"\]", source)
 
 
@@ -95,7 +107,14 @@ def _reader() -> MarkdownIt:
 
 
 def _text(tokens: Sequence[Token], at: int, *_: object) -> str:
-    """Words, with true minus signs; a DOI among them is a link, unless it is in one."""
+    """Words, with true minus signs and powers; a DOI among them is a link, unless it is in one."""
     depth = sum(token.nesting for token in tokens[:at] if token.type in ("link_open", "link_close"))
-    words = _MINUS.sub("−", tokens[at].content)
+    words = _MINUS.sub("−", _POWER.sub(_power, tokens[at].content))
     return text(words) if depth else linked(words)
+
+
+def _power(found: re.Match[str]) -> str:
+    """``1.6e-17`` as it is written by hand."""
+    factor, sign, exponent = found.groups()
+    power = f"10{(exponent if sign == '+' else '-' + exponent).translate(_SUPERSCRIPTS)}"
+    return power if factor == "1" else f"{factor}×{power}"

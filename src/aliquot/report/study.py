@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from aliquot.report.canvas import as_file
 from aliquot.report.markdown import blocks, inline, plain
@@ -17,15 +18,19 @@ from aliquot.report.study_markdown import (
     figure_file,
     said,
     study_markdown,
+    study_tables,
     written_about,
 )
 from aliquot.report.tables import Raw, count, seconds, table, text
 from aliquot.studies import Figure, Finding, Record, Results, Table
 
-__all__ = ["study_files", "study_page"]
+__all__ = ["LARGE", "study_files", "study_page"]
+
+#: Letters of a table of results beyond which documentation does not carry it.
+LARGE: Final = 400_000
 
 #: Pixels that an inch of a figure has at its largest.
-_PIXELS = 104
+_PIXELS: Final = 104
 
 
 def study_files(record: Record, results: Results, *, report: bool = True) -> dict[str, str]:
@@ -41,14 +46,17 @@ def study_files(record: Record, results: Results, *, report: bool = True) -> dic
     Returns
     -------
     dict of str to str
-        ``NAME.md``, ``NAME.csv`` (every row), ``NAME.json`` (the record), ``NAME-FIGURE.svg``, ``NAME.html``.
+        ``NAME.md``, ``NAME.csv`` (every row; where that is large, ``NAME-tables.csv`` too), ``NAME.json`` (the
+        record), ``NAME-FIGURE.svg``, ``NAME.html``.
     """
     look = looks(record)
     drawn = {one.name: drawing(one, look) for one in record.conclusion.figures}
-    rows = len(results.rows)
+    rows, every = len(results.rows), results.to_csv()
+    large = len(every) > LARGE
     made = {
-        f"{record.name}.md": study_markdown(record, rows),
-        f"{record.name}.csv": results.to_csv(),
+        f"{record.name}.md": study_markdown(record, rows, tables=large),
+        f"{record.name}.csv": every,
+        **({f"{record.name}-tables.csv": study_tables(record)} if large else {}),
         f"{record.name}.json": json.dumps(record.to_dict(), indent=1, allow_nan=False) + "\n",
         **{figure_file(record, one): as_file(drawn[one.name]) for one in record.conclusion.figures},
     }
@@ -122,13 +130,21 @@ def _paper(record: Record) -> str:
 def _findings(findings: Sequence[Finding]) -> str:
     if not findings:
         return ""
-    rows = [(_said(one.claim), _said(one.measured), _verdict(one.holds)) for one in findings]
+    rows = [(_said(one.claim), _parts(one.measured), _verdict(one.holds)) for one in findings]
     made = table("Expectations", ["expected", "measured", "verdict"], rows, heard=True)
     return f'<div class="expectations">{made}</div>'
 
 
 def _said(source: str) -> Raw:
     return Raw(f'<div class="said">{inline(source)}</div>')
+
+
+def _parts(source: str) -> Raw:
+    """What was measured; many parts below each other."""
+    parts = source.split("; ")
+    return (
+        _said(source) if len(parts) < 3 else Raw(f'<div class="said">{"<br>".join(map(inline, parts))}</div>')
+    )
 
 
 def _verdict(holds: bool | None) -> Raw:

@@ -43,8 +43,8 @@ _COLOURS: Final = (
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 _LINES: Final = ("-", (0, (4, 1.6)), (0, (1, 1.2)))
 
-#: Most curves of a panel that get bands; more get bars, which can be told apart.
-_BANDS: Final = 7
+#: Most curves of a panel that get bands; more get bars side by side, which can be told apart.
+_BANDS: Final = 4
 
 #: Inches: a panel alone, what that and its legend take at least, and panels that share the width of the page.
 _ALONE, _LEAST, _PAGE = 5.6, 7.4, 10.2
@@ -148,8 +148,12 @@ def drawing(figure: Figure, looks: Mapping[str, Look]) -> str:
 
 
 def _per_row(labels: Sequence[str]) -> int:
-    """Labels that stand side by side above the panels."""
-    return max(1, min(len(labels), int(72 * _PAGE / (4.6 * _longest(labels) + 46))))
+    """Labels that stand side by side above the panels: all if they fit, else as many in every row."""
+    taken = [4.6 * min(len(plain(label)), _LETTERS) + 44 for label in labels]
+    if sum(taken) <= 72 * _PAGE:
+        return max(1, len(labels))
+    most = max(1, int(72 * _PAGE / max(taken)))
+    return -(-len(labels) // -(-len(labels) // most))
 
 
 def _row_by_row(n: int, columns: int) -> list[int]:
@@ -183,31 +187,52 @@ def _panel(ax: Axes, panel: Panel, looks: Mapping[str, Look], letters: int) -> N
     ax.set_title("\n".join(textwrap.wrap(plain(panel.title), letters)), loc="left", fontsize=9.5, pad=8)
     ax.set(xlabel=plain(panel.xlabel), ylabel=plain(panel.ylabel))
     seen = [_seen(curve, panel) for curve in panel.curves]
-    if panel.reference is not None and (panel.reference > 0 or not panel.log_y):
-        ax.axhline(panel.reference, color=MUTED, ls="--", lw=0.9, zorder=1)
     if not any(np.isfinite(y).any() for _, y, _, _ in seen):
         ax.text(0.5, 0.5, "nothing to show", transform=ax.transAxes, ha="center", color=MUTED)
         ax.set(xticks=[], yticks=[])
         return
+    if panel.reference is not None and (panel.reference > 0 or not panel.log_y):
+        ax.axhline(panel.reference, color=MUTED, ls="--", lw=0.9, zorder=1)
     ax.set(xscale="log" if panel.log_x else "linear", yscale="log" if panel.log_y else "linear")
-    for curve, (x, y, low, high) in zip(panel.curves, seen, strict=True):
-        _curve(ax, curve, looks[curve.label], (x, y, low, high), len(panel.curves) <= _BANDS)
+    aside = _aside(panel, seen)
+    for curve, some, points in zip(panel.curves, seen, aside, strict=True):
+        _curve(ax, curve, looks[curve.label], some, None if len(panel.curves) <= _BANDS else points)
     if panel.log_y:
         _plain(ax.yaxis)
     if panel.log_x:
         _at_values(ax, np.unique(np.concatenate([x for x, *_ in seen])))
 
 
-def _curve(ax: Axes, curve: Curve, look: Look, seen: tuple[Array, Array, Array, Array], band: bool) -> None:
+def _aside(panel: Panel, seen: Sequence[tuple[Array, Array, Array, Array]]) -> list[float]:
+    """Points by which curves of the same places are drawn to the left or right, so that their bars do not meet."""
+    same = len({curve.x for curve in panel.curves}) == 1 and any(
+        np.isfinite(low).any() for *_, low, _ in seen
+    )
+    step = min(2.4, 16 / max(1, len(seen) - 1)) if same and len(panel.curves[0].x) <= 12 else 0.0
+    return [step * (number - (len(seen) - 1) / 2) for number in range(len(seen))]
+
+
+def _curve(
+    ax: Axes, curve: Curve, look: Look, seen: tuple[Array, Array, Array, Array], aside: float | None
+) -> None:
+    """A curve with its band, or with bars and so many points aside."""
+    from matplotlib.transforms import ScaledTranslation
+
     x, y, low, high = seen
-    ax.plot(x, y, **_pen(look, curve.line), markevery=max(1, len(x) // 12) if curve.line else None, zorder=3)
+    every = max(1, len(x) // 12) if curve.line else None
+    drawn: list[Any] = ax.plot(x, y, **_pen(look, curve.line), markevery=every, zorder=3)
     told = np.isfinite(y) & np.isfinite(low) & np.isfinite(high)
-    if not told.any():
-        return
-    if band and curve.line and told.sum() > 1:
+    if aside is None and curve.line and told.sum() > 1:
         ax.fill_between(x[told], low[told], high[told], color=look.colour, alpha=0.16, lw=0, zorder=2)
-    else:
-        ax.vlines(x[told], low[told], high[told], color=look.colour, lw=0.9, alpha=0.7, zorder=2)
+    elif told.any():
+        drawn.append(
+            ax.vlines(x[told], low[told], high[told], color=look.colour, lw=0.9, alpha=0.7, zorder=2)
+        )
+    if aside:
+        # the axes have taken the values, which stay as they are
+        moved = ax.transData + ScaledTranslation(aside / 72, 0, ax.figure.dpi_scale_trans)
+        for one in drawn:
+            one.set_transform(moved)
 
 
 def _seen(curve: Curve, panel: Panel) -> tuple[Array, Array, Array, Array]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -11,7 +13,16 @@ from aliquot.report.markdown import escaped, plain
 from aliquot.report.tables import count, number, plural, seconds
 from aliquot.studies.record import Cell, Figure, Finding, Record, Table
 
-__all__ = ["SECTIONS", "VERDICTS", "aligned_right", "figure_file", "said", "study_markdown", "written_about"]
+__all__ = [
+    "SECTIONS",
+    "VERDICTS",
+    "aligned_right",
+    "figure_file",
+    "said",
+    "study_markdown",
+    "study_tables",
+    "written_about",
+]
 
 #: What became of an expectation, in words.
 VERDICTS: Final = {True: "holds", False: "does not hold", None: "undecided"}
@@ -30,12 +41,12 @@ SECTIONS: Final = {
 
 
 def said(cell: Cell | bool) -> str:
-    """A cell of a table as Markdown: numbers to three digits.
+    """A cell of a table as Markdown: numbers to three digits, or as they are where they have fewer.
 
     Examples
     --------
-    >>> said(2.7182), said(1200), said(None), said(True), said("**a**")
-    ('2.72', '1,200', '—', 'yes', '**a**')
+    >>> said(2.7182), said(1200), said(0.0098), said(None), said(True), said("**a**")
+    ('2.72', '1,200', '0.0098', '—', 'yes', '**a**')
     """
     if cell is None:
         return "—"
@@ -45,7 +56,9 @@ def said(cell: Cell | bool) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, int):
         return count(cell)
-    return number(float(cell))
+    value = float(cell)
+    digits = next((few for few in (1, 2) if float(f"{value:.{few}g}") == value), 3)
+    return number(value, digits)
 
 
 def aligned_right(table: Table) -> list[int]:
@@ -74,7 +87,21 @@ def written_about(record: Record) -> str:
     return "" if record.size == "standard" else "This was written about the run of standard size."
 
 
-def study_markdown(record: Record, measurements: int) -> str:
+def study_tables(record: Record) -> str:
+    """The numbers of all tables of the page, one below the other, as CSV."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for table in record.conclusion.tables:
+        writer.writerow([plain(table.title)])
+        writer.writerow([plain(head) for head in table.header])
+        writer.writerows(
+            [plain(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows
+        )
+        writer.writerow([])
+    return out.getvalue()
+
+
+def study_markdown(record: Record, measurements: int, *, tables: bool = False) -> str:
     """The whole page.
 
     Parameters
@@ -82,12 +109,15 @@ def study_markdown(record: Record, measurements: int) -> str:
     record : Record
     measurements : int
         Rows of the table of results.
+    tables : bool
+        Whether it links to the numbers of its tables, where all measurements are too many for documentation.
     """
+    numbers = f"[the tables]({record.name}-tables.csv)" if tables else f"[every number]({record.name}.csv)"
     parts = [
         f"# {record.title}",
         record.conclusion.summary,
         f"*Size {record.size}: {plural(measurements, 'measurement')}, {seconds(record.seconds)} of computing;"
-        f" [every number]({record.name}.csv).*",
+        f" {numbers}.*",
         _part("question", record.question),
         _part("protocol", "\n\n".join(filter(None, (_paper(record.paper), record.method)))),
         _part("published", record.published),
