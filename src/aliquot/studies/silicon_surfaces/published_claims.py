@@ -199,25 +199,29 @@ def _prototype(settings: Settings, numbers: Numbers) -> Iterator[Finding | None]
             all(m in variants for m in best),
         )
     if _there(numbers, "goal-surfaces-EF"):
-        means = {
+        errors = {
             m: float(np.mean([numbers.interval(m, n, "error_111", "rms").value for n in numbers.budgets]))
             for m in names
         }
-        order = sorted(names, key=lambda m: means[m])
-        told = ", ".join(f"{m} {means[m]:.2g}" for m in order[:4])
-        goal = means.get("goal-surfaces-EF", float("nan"))
+        order = sorted(names, key=lambda m: errors[m])
+        told = ", ".join(f"{m} {errors[m]:.2g}" for m in order[:4])
+        goal = errors.get("goal-surfaces-EF", float("nan"))
         yield Finding(
             "Quick look: a stated goal wins where it is stated ((111), mean over N of root mean squares)",
             f"{told} J/m²; goal-surfaces-EF {goal:.2g}",
             order[0].startswith(("goal-surfaces", "goal-both")),
         )
-    one = contest(
-        settings, numbers, "bayes-entropy-EF", "random", "energy_rmse_meV", middle or numbers.budgets
+    budgets = middle or numbers.budgets
+    energy, force = (
+        contest(settings, numbers, "bayes-entropy-EF", "random", column, budgets)
+        for column in ("energy_rmse_meV", "force_held_meV_per_A")
     )
-    if one is not None:
-        worse = all(d.mean.value > 0 for d in one.differences)
+    if energy is not None and force is not None:
+        worse = all(d.mean.value > 0 for d in energy.differences)
+        buys = all(d.mean.value < 0 for d in force.differences)
         yield Finding(
-            "Quick look: the log-determinant of force rows is spent on thermal noise: energies worse than random",
-            f"bayes-entropy-EF less random, meV/atom, {one.differences[0].repeats} repeats: {one.text()}",
-            worse if one.differences[0].repeats >= 10 else (None if not worse else True),
+            "Quick look: the log-determinant of force rows is spent on thermal noise: energies worse than random, and"
+            " nothing bought with them",
+            f"bayes-entropy-EF less random: energy, meV/atom: {energy.text()}; forces set aside, meV/Å: {force.text()}",
+            worse and not buys,
         )
