@@ -32,9 +32,11 @@ Index = NDArray[np.int64]
 _CHEAP: Final = ("random", "dpp", "kdpp-cosine", "kdpp-smooth")
 _HEAVY: Final = ("kdpp-cosine2", "kdpp-rbf")
 
-#: What is compared in each scene: methods, and whether the regime with forces is among the fits.
+#: What is compared in each scene: methods, and whether the regime with forces is among the fits. The second has the
+#: divisions of the first.
 SCENES: Final = {
-    "trajectories": ((*_CHEAP, *_HEAVY, "kmeans", *DETERMINISTIC), True),
+    "trajectories": ((*_CHEAP, *_HEAVY, "kmeans", "maxvol", "dpp-map", "bayes", "fps", "kmedoids"), True),
+    "firm": (("bayes-firm", "bayes-goal"), True),
     "redundant": (("random", "kdpp-cosine", "kmeans", "bayes", "fps"), True),
     "structures": (("random", "kdpp-cosine", "kmeans", "bayes"), True),
     "wide": (("random", "kdpp-cosine", "bayes", "maxvol"), False),
@@ -86,8 +88,8 @@ class Settings:
     redundant_splits: int = 10
     whole: float = 0.4
     sparse: int = 2
-    structure_splits: int = 10
-    wide_splits: int = 4
+    structure_splits: int = 6
+    wide_splits: int = 2
     draws: int = 5
     wide_draws: int = 2
     heavy_splits: int = 10
@@ -99,6 +101,7 @@ def tasks(settings: Settings) -> list[dict[str, Any]]:
     """One division each, all its methods and budgets."""
     many = {
         "trajectories": settings.splits,
+        "firm": settings.splits,
         "redundant": settings.redundant_splits,
         "structures": settings.structure_splits,
         "wide": settings.wide_splits,

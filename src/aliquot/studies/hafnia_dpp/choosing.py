@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.information.likelihood import Likelihood
+from aliquot.information.posterior import PRIOR_FRACTION, default_precision
 from aliquot.selection import FPS, Bayes, DPPMap, KMeans, KMedoids, MaxVol, Random
 from aliquot.selection.dpp_kernel import RIDGE, KernelChoice
 from aliquot.selection.dpp_sampling import FixedSize, VariableSize
@@ -32,7 +33,13 @@ KERNELS: Final = {
 }
 
 #: One answer for one pool.
-DETERMINISTIC: Final = ("maxvol", "dpp-map", "bayes", "fps", "kmedoids")
+DETERMINISTIC: Final = ("maxvol", "dpp-map", "bayes", "bayes-firm", "bayes-goal", "fps", "kmedoids")
+
+#: Of these the choice of fewer is the beginning of that of more.
+_NESTED: Final = ("bayes", "bayes-firm", "bayes-goal", "dpp-map", "fps")
+
+#: A firm prior, as a fraction of the largest eigenvalue of the second moment of the pool; 10⁻¹² is the default.
+_FIRM: Final = 1e-6
 
 NAMES: Final = {
     "random": "random (SRS)",
@@ -44,7 +51,9 @@ NAMES: Final = {
     "kmeans": "k-means",
     "maxvol": "MaxVol",
     "dpp-map": "DPP, greedy mode",
-    "bayes": "Bayes (entropy, prior)",
+    "bayes": "Bayes, entropy",
+    "bayes-firm": "Bayes, entropy, firm prior",
+    "bayes-goal": "Bayes, goal: pool, firm prior",
     "fps": "farthest points",
     "kmedoids": "k-medoids",
 }
@@ -76,12 +85,15 @@ class Pool:
 
     @cached_property
     def _selectors(self) -> dict[str, tuple[Any, Features]]:
+        firm = _FIRM / PRIOR_FRACTION * default_precision(self.scaled)
         return {
             "random": (Random(), self.raw),
             "kmeans": (KMeans(), self.raw),
             "maxvol": (MaxVol(), self.raw),
             "dpp-map": (DPPMap(kernel="cosine"), self.raw),
             "bayes": (Bayes(sensitivity=False), self.scaled),
+            "bayes-firm": (Bayes(precision=firm, sensitivity=False), self.scaled),
+            "bayes-goal": (Bayes(score="goal", precision=firm, sensitivity=False), self.scaled),
             "fps": (FPS(), self.scaled),
             "kmedoids": (KMedoids(), self.scaled),
         }
@@ -93,7 +105,7 @@ class Pool:
         if method in self._nested:
             return self._nested[method][:n]
         selector, table = self._selectors[method]
-        ahead = method in ("bayes", "dpp-map", "fps")
+        ahead = method in _NESTED
         chosen = selector.select(table, most if ahead else n, rng=rng)
         if ahead and chosen.nested:
             self._nested[method] = chosen.index

@@ -26,6 +26,7 @@ COLUMNS: Final = {
     "absolute cut": "absolute_energy_rmse_meV",
     "free atoms": "referenced_energy_rmse_meV",
     "evidence": "evidence_energy_rmse_meV",
+    "evidence: forces": "evidence_force_rmse_meV_A",
     "with forces": "forces_energy_rmse_meV",
     "with forces: forces": "forces_force_rmse_meV_A",
 }
