@@ -168,7 +168,7 @@ def _grades(history: History) -> str:
         return drawn
 
     last = walked[-1].stages["explore"]
-    if not last["looks"]:
+    if last.get("looks") == 0:  # rounds of older versions do not count them
         return figure(
             svg("grade", "Extrapolation grades of the structures found in each round.", draw),
             f"Largest grade (up to {MOST:g}) of the structures that biased walks found, by the model before; grades are"
