@@ -1,4 +1,4 @@
-"""Data and basis chosen together: models of some functions, rows that candidates bring, labels that are not looked at."""
+"""Data and basis chosen together: models of some functions, rows of candidates, labels that are not looked at."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_every_way_chooses_in_batches(space, score):
 
 def test_labels_are_not_looked_at_before_they_are_revealed(space, tmp_path):
     """Other labels of what is never chosen, or chosen last, change no choice; other revealed labels do."""
-    ways, candidates = made(space)
+    ways, _ = made(space)
     joint = next(way for way in ways if way.functions == 8)
     shutil.copytree(space.place, tmp_path / "set")
     energy = np.load(tmp_path / "set" / "blocks" / "energy.npy")
@@ -199,6 +199,8 @@ def test_rows_and_conclusion(done):
     assert {table.name for table in found.tables} == {
         "against-energies",
         "against-forces",
+        "cases-energies",
+        "cases-forces",
         "errors-energies",
         "errors-forces",
         "costs",

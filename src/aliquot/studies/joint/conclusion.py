@@ -13,7 +13,7 @@ from aliquot.studies.joint.choosing import BAYES, INFORMED, JOINT, RANDOM
 from aliquot.studies.learning_curve.curves import COLUMNS, level, ratio
 from aliquot.studies.record import Conclusion, Curve, Figure, Finding, Panel, Table
 from aliquot.studies.results import Results
-from aliquot.studies.statistics import Difference, Interval, holm, paired
+from aliquot.studies.statistics import Interval, holm, paired
 
 if TYPE_CHECKING:
     from aliquot.studies.joint import Settings
@@ -23,6 +23,7 @@ __all__ = ["Cell", "concluded", "rivals"]
 Array = NDArray[np.float64]
 
 _RELIABLE: Final = 0.05
+_CASE: Final = "set, solver and functions"
 
 #: What joint selection is compared with: name, and which rows it is, for a solver and k functions.
 _EQUAL: Final = (
@@ -41,7 +42,7 @@ class Cell:
     Parameters
     ----------
     of : str
-        Set, score, solver and functions.
+        Set; or set, score, solver and functions.
     purpose : str
     factor : Interval
         Errors of joint selection over those of the rival, mean over labels.
@@ -54,10 +55,10 @@ class Cell:
     factor: Interval
     p: float
 
-    @property
-    def text(self) -> str:
-        """Ratio, with a star where it is reliable."""
-        return f"{self.factor.value:.2f}{'*' if self.p < _RELIABLE else ''}"
+    def text(self, brief: bool) -> str:
+        """Ratio, with its interval unless brief, and a star where it is reliable."""
+        told = f"{self.factor.value:.2f}" if brief else self.factor.text(2)
+        return f"{told}{'*' if self.p < _RELIABLE else ''}"
 
 
 def rivals(solver: str, k: int) -> dict[str, Mapping[str, Any]]:
@@ -88,36 +89,52 @@ def _logs(results: Results, where: Mapping[str, Any], purpose: str) -> tuple[Arr
     return np.array([n for n, _ in steps], np.float64), np.array(logs)
 
 
-def _cases(settings: Settings, results: Results) -> Iterator[tuple[str, Results, str, int]]:
+def _cases(settings: Settings, results: Results) -> Iterator[tuple[str, str, Results, str, int]]:
+    """Set, name of the case, its rows, solver and functions."""
     for name in settings.sets:
         for score in settings.scores:
             some = results.where(set=name, score=score)
             for solver in settings.solvers:
                 for k in settings.sparse:
                     of = ", ".join((name, *((score,) if len(settings.scores) > 1 else ()), f"{solver} {k}"))
-                    yield of, some, solver, k
+                    yield name, of, some, solver, k
 
 
-def _compared(settings: Settings, results: Results, rival: str) -> list[Cell]:
-    """Joint selection against one rival, everywhere."""
-    overlap = settings.test / (1 - settings.test)
-    found: list[tuple[str, str, Array, Difference]] = []
-    for of, some, solver, k in _cases(settings, results):
+def _differences(settings: Settings, results: Results, rival: str) -> Iterator[tuple[str, str, str, Array]]:
+    """Levels of joint selection less those of a rival: set, case, purpose, (repeats,) array."""
+    for name, of, some, solver, k in _cases(settings, results):
         for purpose in COLUMNS:
             n, mine = _logs(some, _joint(solver, k), purpose)
             _, other = _logs(some, rivals(solver, k)[rival], purpose)
-            a, b = level(n, mine), level(n, other)
-            found.append((of, purpose, a - b, paired(a, b, test_over_train=overlap, seed=settings.seed)))
-    p = holm([test.p for *_, test in found])
+            yield name, of, purpose, level(n, mine) - level(n, other)
+
+
+def _tested(settings: Settings, found: Mapping[tuple[str, str], Array]) -> list[Cell]:
+    """Differences as ratios with their p-values, corrected for their number."""
+    overlap, zero = settings.test / (1 - settings.test), np.zeros(settings.repeats)
+    p = holm([paired(d, zero, test_over_train=overlap, seed=settings.seed).p for d in found.values()])
     return [
         Cell(of, purpose, ratio(difference, seed=settings.seed), float(one))
-        for (of, purpose, difference, _), one in zip(found, p, strict=True)
+        for ((of, purpose), difference), one in zip(found.items(), p, strict=True)
     ]
+
+
+def _compared(settings: Settings, results: Results, rival: str) -> tuple[list[Cell], list[Cell]]:
+    """Joint selection against one rival: set by set, sparse models of all sizes and solvers together; and apart."""
+    each: dict[tuple[str, str], Array] = {}
+    together: dict[tuple[str, str], list[Array]] = {}
+    for name, of, purpose, difference in _differences(settings, results, rival):
+        each[of, purpose] = difference
+        together.setdefault((name, purpose), []).append(difference)
+    pooled = {key: np.mean(parts, axis=0) for key, parts in together.items()}
+    return _tested(settings, pooled), _tested(settings, each)
 
 
 def concluded(settings: Settings, results: Results) -> Conclusion:
     """The conclusion."""
-    cells = {rival: _compared(settings, results, rival) for rival in (*_EQUAL, *_DEARER)}
+    both = {rival: _compared(settings, results, rival) for rival in (*_EQUAL, *_DEARER)}
+    cells = {rival: pooled for rival, (pooled, _) in both.items()}
+    apart = {rival: each for rival, (_, each) in both.items()}
     return Conclusion(
         summary=_summary(cells),
         findings=(
@@ -126,7 +143,8 @@ def concluded(settings: Settings, results: Results) -> Conclusion:
             _data(settings, results),
         ),
         tables=(
-            *(_against(cells, purpose) for purpose in COLUMNS),
+            *(_against(cells, purpose, "set") for purpose in COLUMNS),
+            *(_against(apart, purpose, _CASE) for purpose in COLUMNS),
             *(_errors(settings, results, purpose) for purpose in COLUMNS),
             _costs(settings, results),
         ),
@@ -148,8 +166,8 @@ def _told(cells: Sequence[Cell]) -> str:
     lower, higher = _score(cells)
     parts = [f"{name} {_mean([c for c in cells if c.purpose == name]):.2f}" for name in COLUMNS]
     return (
-        f"errors of joint selection are {' and '.join(parts)} times as large (geometric means), reliably lower in"
-        f" {lower} and higher in {higher} of {len(cells)} comparisons"
+        f"errors over its: {', '.join(parts)} (geometric means over sets); reliably lower in {lower} and higher in"
+        f" {higher} of {len(cells)} comparisons"
     )
 
 
@@ -167,7 +185,7 @@ def _summary(cells: Mapping[str, Sequence[Cell]]) -> str:
     return (
         head
         + " "
-        + " ".join(f"Against “{rival}” {_told(cells[rival])}." for rival in (*_EQUAL[:3], _DEARER[0]))
+        + " ".join(f"Against “{rival}”, {_told(cells[rival])}." for rival in (*_EQUAL[:3], _DEARER[0]))
     )
 
 
@@ -196,20 +214,14 @@ def _as_good(rival: str, cells: Sequence[Cell]) -> Finding:
 
 def _data(settings: Settings, results: Results) -> Finding:
     """Whether the data that were chosen by a sparse basis are better for all functions."""
-    overlap = settings.test / (1 - settings.test)
-    found: list[tuple[str, Array, Difference]] = []
-    for _, some, solver, k in _cases(settings, results):
+    found: dict[tuple[str, str], list[Array]] = {}
+    for name, _, some, solver, k in _cases(settings, results):
         for purpose in COLUMNS:
             mine = {"data": JOINT, "chosen_for": k, "chosen_by": solver, "basis": "full"}
             n, a = _logs(some, mine, purpose)
             _, b = _logs(some, {"data": INFORMED, "basis": "full"}, purpose)
-            x, y = level(n, a), level(n, b)
-            found.append((purpose, x - y, paired(x, y, test_over_train=overlap, seed=settings.seed)))
-    p = holm([test.p for *_, test in found])
-    cells = [
-        Cell("", purpose, ratio(difference, seed=settings.seed), float(one))
-        for (purpose, difference, _), one in zip(found, p, strict=True)
-    ]
+            found.setdefault((name, purpose), []).append(level(n, a) - level(n, b))
+    cells = _tested(settings, {key: np.mean(parts, axis=0) for key, parts in found.items()})
     return Finding(
         "Labels that were chosen by a sparse basis are better for a fit of all functions too",
         _told(cells),
@@ -217,16 +229,22 @@ def _data(settings: Settings, results: Results) -> Finding:
     )
 
 
-def _against(cells: Mapping[str, Sequence[Cell]], purpose: str) -> Table:
+def _against(cells: Mapping[str, Sequence[Cell]], purpose: str, what: str) -> Table:
     some = {rival: [c for c in found if c.purpose == purpose] for rival, found in cells.items()}
     first = next(iter(some.values()))
+    apart = what == _CASE
     return Table(
-        f"against-{purpose}",
-        f"Errors of {purpose} of joint selection over those of its rivals",
-        ("set, solver and functions", *some),
-        tuple((cell.of, *(found[row].text for found in some.values())) for row, cell in enumerate(first)),
-        "Mean over numbers of labels, on logarithmic axes; * p < 0.05 by the corrected resampled t-test over repeats,"
-        " corrected by Holm for all comparisons with a rival. The last two rivals evaluate all functions.",
+        f"{'cases' if apart else 'against'}-{purpose}",
+        f"Errors of {purpose} of joint selection over those of its rivals"
+        + (", by solver and functions" if apart else ""),
+        (what, *some),
+        tuple(
+            (cell.of, *(found[row].text(apart) for found in some.values())) for row, cell in enumerate(first)
+        ),
+        "Mean over numbers of labels, on logarithmic axes"
+        + ("" if apart else ", and over solvers and numbers of functions, with 95 % intervals")
+        + "; * p < 0.05 by the corrected resampled t-test over repeats, corrected by Holm for all comparisons with a"
+        " rival. The last two rivals evaluate all functions.",
     )
 
 
@@ -234,7 +252,7 @@ def _errors(settings: Settings, results: Results, purpose: str) -> Table:
     """Errors at the largest number of labels."""
     n = settings.labels[-1]
     rows: list[tuple[str, ...]] = []
-    for of, some, solver, k in _cases(settings, results):
+    for _, of, some, solver, k in _cases(settings, results):
         ways = {JOINT: _joint(solver, k), **rivals(solver, k)}
         logs = [_logs(some, {**where, "labels": n}, purpose)[1][0] for where in ways.values()]
         rows.append((of, *(ratio(one, seed=settings.seed).text(3) for one in logs)))
@@ -242,7 +260,7 @@ def _errors(settings: Settings, results: Results, purpose: str) -> Table:
     return Table(
         f"errors-{purpose}",
         f"RMSE of {purpose} with {n} labels, {unit}",
-        ("set, solver and functions", JOINT, *rivals("", 0)),
+        (_CASE, JOINT, *rivals("", 0)),
         tuple(rows),
         "Geometric means over repeats, with 95 % intervals from resampling them.",
     )
