@@ -17,7 +17,7 @@ from aliquot.studies.silicon_surfaces.conclude import conclude
 from aliquot.studies.silicon_surfaces.measure import Measure
 from aliquot.studies.silicon_surfaces.methods import choices, ways_of
 from aliquot.studies.silicon_surfaces.published import cur_scores
-from aliquot.studies.silicon_surfaces.settings import CONTROLLED, Settings, cost, set_aside, tasks
+from aliquot.studies.silicon_surfaces.settings import CONTROLLED, WHOLE, Settings, cost, set_aside, tasks
 from aliquot.studies.silicon_surfaces.stock import Stock, prepare
 
 __all__ = ["REVISION", "Settings", "conclude", "cost", "prepare", "tasks", "work"]
@@ -34,15 +34,22 @@ def work(settings: Settings, data: Data, place: Path, task: Mapping[str, Any]) -
     repeat, group = int(task["repeat"]), str(task["group"])
     pool, held = set_aside(settings, frames, repeat)
     stock = Stock(settings, frames, place)
+    whole = (
+        group == "whole"
+    )  # as published: nothing is set aside, and only the draws differ from repeat to repeat
+    if whole:
+        pool, held = stock.candidates, stock.candidates[:0]
     measure = Measure(stock, held)
     rows: list[dict[str, Any]] = []
     spread = (
         float(np.ptp(cur_scores(np.array(stock.array("M-means")[pool])))) if group == "published" else None
     )
     for way in ways_of(group):
-        if settings.methods and way.name not in settings.methods:
+        if (settings.methods and way.name not in settings.methods) or (
+            whole and repeat and way.method != "random"
+        ):
             continue
-        features = way.features if group in _DESCRIPTORS else "M"
+        features = WHOLE if whole else way.features if group in _DESCRIPTORS else "M"
         for n, chosen in choices(stock, way, pool, repeat):
             told: dict[str, Any] = {"features": features, "method": way.name, "n": n}
             if way.name == "published-cur":

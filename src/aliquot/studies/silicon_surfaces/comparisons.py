@@ -9,8 +9,8 @@ import numpy as np
 
 from aliquot.errors import InputError
 from aliquot.studies.record import Table
+from aliquot.studies.silicon_surfaces.measured import Numbers
 from aliquot.studies.silicon_surfaces.settings import Settings
-from aliquot.studies.silicon_surfaces.tables import Numbers
 from aliquot.studies.statistics import Difference, holm, paired
 
 __all__ = ["Contest", "contest", "contests_table", "overall"]

@@ -112,6 +112,21 @@ WAYS: Final = (
     Way("published-kmedoids", "published", "kmedoids"),
     Way("published-fps", "published", "fps"),
     Way("published-cur", "published", "cur"),
+    Way("random", "whole", "random"),
+    Way("kmedoids", "whole", "kmedoids"),
+    Way("fps", "whole", "fps"),
+    _bayes("bayes-energy-E", "whole", "energy"),
+    _bayes("bayes-energy-EF", "whole", "energy", "EF"),
+    _bayes("bayes-entropy-EF", "whole", "entropy", "EF"),
+    _bayes("goal-pool-E", "whole", "goal", goal=("pool",)),
+    _bayes("goal-surfaces-E", "whole", "goal", goal=("surfaces",)),
+    _bayes("goal-both-E", "whole", "goal", goal=_BOTH),
+    _bayes("goal-pool-EF", "whole", "goal", "EF", goal=("pool",)),
+    _bayes("goal-surfaces-EF", "whole", "goal", "EF", goal=("surfaces",)),
+    _bayes("goal-both-EF", "whole", "goal", "EF", goal=_BOTH),
+    Way("published-bayes", "whole", "bayes"),
+    Way("published-kmedoids", "whole", "kmedoids"),
+    Way("published-fps", "whole", "fps"),
     *(
         one
         for group, features in (

@@ -20,6 +20,7 @@ __all__ = [
     "MAIN",
     "TYPES",
     "WEIGHTS",
+    "WHOLE",
     "Settings",
     "candidates_of",
     "cost",
@@ -53,6 +54,7 @@ GROUPS: Final[dict[str, float]] = {
     "points": 25.0,
     "rows": 40.0,
     "published": 12.0,
+    "whole": 4.0,
     "cost": 20.0,
     "small": 8.0,
     "net-core": 8.0,
@@ -64,7 +66,10 @@ GROUPS: Final[dict[str, float]] = {
 }
 
 #: Groups that all repeats have; the others may have fewer (``extra_repeats``).
-MAIN: Final = ("points", "rows", "published")
+MAIN: Final = ("points", "rows", "published", "whole")
+
+#: In place of the features, for choices from all candidates.
+WHOLE: Final = "all candidates"
 
 #: Methods whose fits are made a second time, with an unknown offset of the other functional.
 CONTROLLED: Final = ("random", "published-bayes", "goal-surfaces-EF")

@@ -58,6 +58,7 @@ _FEATURES: Final = {
     "cost": "M",
     "published": "M",
     "rows-more": "M",
+    "whole": "M",
     "slow": "M",
     "streams": "M",
     "small": "S",

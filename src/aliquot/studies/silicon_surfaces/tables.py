@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aliquot.studies.record import Curve, Figure, Panel, Table
-from aliquot.studies.results import Results
-from aliquot.studies.silicon_surfaces.settings import CONTROLLED, TYPES
-from aliquot.studies.statistics import Interval, interval
+from aliquot.studies.silicon_surfaces.measured import TOGETHER, Numbers
+from aliquot.studies.silicon_surfaces.settings import CONTROLLED, TYPES, WHOLE
+from aliquot.studies.statistics import Interval
 
-__all__ = ["SHOWN", "Numbers", "figures", "tables"]
+__all__ = ["SHOWN", "figures", "tables"]
 
 Array = NDArray[np.float64]
 
@@ -33,7 +32,7 @@ SHOWN: Final = (
 
 #: Column, its heading, what summarises repeats.
 _METRICS: Final = (
-    ("error_100_111", "Error of (100) and (111) together, J/m²", "rms"),
+    (TOGETHER, "Error of (100) and (111) together, J/m²", "rms"),
     ("error_100", "Error of the (100) surface energy, J/m²", "rms"),
     ("error_110", "Error of the (110) surface energy, J/m²", "rms"),
     ("error_111", "Error of the (111) surface energy, J/m²", "rms"),
@@ -44,55 +43,13 @@ _METRICS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """Access to results by method, budget and column, in the order of the repeats."""
-
-    results: Results
-    budgets: tuple[int, ...]
-
-    def of(self, method: str, n: int, column: str, *, features: str = "M", control: str = "") -> Array:
-        """One number for every repeat."""
-        some = self.results.where(method=method, n=n, features=features, control=control)
-        order = np.argsort([row["repeat"] for row in some.rows])
-        return some.column(column)[order]
-
-    def pair(self, a: str, b: str, n: int, column: str) -> tuple[Array, Array]:
-        """The same repeats of two methods on features M."""
-        rows = {
-            name: {
-                row["repeat"]: row.get(column)
-                for row in self.results.where(method=name, n=n, features="M", control="").rows
-            }
-            for name in (a, b)
-        }
-        both = sorted(set(rows[a]) & set(rows[b]))
-        return tuple(
-            np.array([np.nan if rows[m][k] is None else rows[m][k] for k in both], float) for m in (a, b)
-        )  # type: ignore[return-value]
-
-    def interval(
-        self, method: str, n: int, column: str, statistic: str = "mean", features: str = "M"
-    ) -> Interval:
-        """Statistic of the repeats."""
-        return interval(self.of(method, n, column, features=features), statistic=statistic)
-
-    def methods(self, features: str = "M") -> tuple[str, ...]:
-        """Methods that were run on these features."""
-        return self.results.where(features=features, control="").values("method")
-
-    def repeats(self, method: str, features: str = "M") -> int:
-        """How many repeats a method had."""
-        return len(self.results.where(method=method, features=features, control="", n=self.budgets[0]).rows)
-
-
 def tables(numbers: Numbers) -> tuple[Table, ...]:
     """All tables."""
     made = [_by_method(numbers, *metric) for metric in _METRICS]
-    features = tuple(f for f in numbers.results.values("features") if f != "M")
+    features = tuple(f for f in numbers.results.values("features") if f not in ("M", WHOLE))
     if features:
         made += [_by_features(numbers, features, *metric) for metric in (_METRICS[0], _METRICS[4])]
-    return (*made, *_by_type(numbers), _composition(numbers), *_control(numbers))
+    return (*made, *_whole(numbers), *_by_type(numbers), _composition(numbers), *_control(numbers))
 
 
 def _head(numbers: Numbers) -> tuple[str, ...]:
@@ -130,6 +87,37 @@ def _by_features(numbers: Numbers, features: Sequence[str], column: str, title: 
         tuple(rows),
         "The fit is the same; only what the method sees differs. M has all repeats, the others those stated.",
     )
+
+
+def _whole(numbers: Numbers) -> list[Table]:
+    """Choices from all candidates."""
+    columns = (
+        ("error_100", "rms"),
+        ("error_111", "rms"),
+        ("energy_rmse_meV", "mean"),
+        ("force_rmse_meV_per_A", "mean"),
+    )
+    rows: list[tuple[str | int, ...]] = []
+    for name in numbers.methods(WHOLE):
+        cells = [
+            " / ".join(
+                f"{numbers.interval(name, n, c, how, WHOLE).value:.{2 if how == 'rms' else 3}g}"
+                for c, how in columns
+            )
+            for n in numbers.budgets
+        ]
+        rows.append((name, numbers.repeats(name, WHOLE), *cells))
+    if not rows:
+        return []
+    return [
+        Table(
+            "whole",
+            "As published, from all 186: errors of (100) and (111) (J/m²) / energy (meV/atom) / forces (meV/Å)",
+            ("method", "runs", *(f"N = {n}" for n in numbers.budgets)),
+            tuple(rows),
+            "On the whole set. Deterministic methods have one run, as in the paper, so there is nothing to test.",
+        )
+    ]
 
 
 def _by_type(numbers: Numbers) -> list[Table]:
