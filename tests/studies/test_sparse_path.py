@@ -346,6 +346,13 @@ class TestSettings:
         settings = study_named("sparse-path").settings_of("standard")
         assert settings.degree_of("water_deepmd") == (12.0, 10.0, 8.0)
         assert settings.power_of("si_gap18_available") == 5.0
+        assert list(replace(settings, fewer={"water_deepmd": 4}, seed=2).seeds_of("water_deepmd")) == [
+            2,
+            3,
+            4,
+            5,
+        ]
+        assert len(settings.seeds_of("zuo2020_Mo")) == 10
         assert settings.degree_of("zuo2020_Mo") == (20.0, 18.0, 15.0)
 
 

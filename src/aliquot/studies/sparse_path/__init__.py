@@ -49,11 +49,7 @@ def tasks(settings: Settings) -> list[dict[str, Any]]:
     """One per set and split."""
     if DENSE not in settings.methods:
         raise InputError(f"methods must have {DENSE!r}, which the others are compared with")
-    return [
-        {"set": name, "seed": seed}
-        for name in settings.sets
-        for seed in range(settings.seed, settings.seed + settings.repeats)
-    ]
+    return [{"set": name, "seed": seed} for name in settings.sets for seed in settings.seeds_of(name)]
 
 
 def cost(settings: Settings, task: Task) -> float:

@@ -46,11 +46,6 @@ class Measured:
         return {tuple(row[key] for key in keys): row for row in self.results.rows}
 
     @property
-    def seeds(self) -> range:
-        """Of the splits."""
-        return range(self.settings.seed, self.settings.seed + self.settings.repeats)
-
-    @property
     def aims(self) -> tuple[int, ...]:
         """Dense models to compare with: :data:`AIMS`, or all sizes where these are none of them."""
         return tuple(n for n in self.settings.sizes if n in AIMS) or self.settings.sizes
@@ -75,7 +70,7 @@ class Measured:
 
     def column(self, kind: str, name: str, method: str, n: int, column: str) -> Array:
         """A number of every split, (splits,); NaN where there is none."""
-        rows = (self._rows.get((kind, name, method, n, seed)) for seed in self.seeds)
+        rows = (self._rows.get((kind, name, method, n, seed)) for seed in self.settings.seeds_of(name))
         return np.array([math.nan if row is None or row[column] is None else row[column] for row in rows])
 
     def band(self, kind: str, name: str, method: str, n: int, column: str) -> Interval:
@@ -95,7 +90,7 @@ class Measured:
         """:meth:`share`, the geometric mean over all dense models compared with, (splits,)."""
         logs = [np.log(self.share(name, method, column, n, kind=kind)) for n in self.aims]
         known = [one for one in logs if not np.isnan(one).any()]
-        return np.exp(np.mean(known, axis=0)) if known else np.full(len(self.seeds), np.nan)
+        return np.exp(np.mean(known, axis=0)) if known else np.full(len(self.settings.seeds_of(name)), np.nan)
 
     def unreached(self, name: str, method: str, *, kind: str = "match") -> int:
         """Dense models, over all splits, whose validation error a path does not reach."""
@@ -126,7 +121,8 @@ class Measured:
 
         Intervals hold the supports of splits together: they come from leaving each split out in turn (jackknife).
         """
-        rows = [row for seed in self.seeds if (row := self._rows.get(("support", name, method, n, seed)))]
+        keys = (("support", name, method, n, seed) for seed in self.settings.seeds_of(name))
+        rows = [row for key in keys if (row := self._rows.get(key))]
         if len(rows) < 2:
             return None
         masks = [unpacked(row["support"], row["candidates"]) for row in rows]

@@ -36,6 +36,8 @@ class Settings:
         Chunks of structures, and how many of them validate and (where no test is published) judge.
     seed, repeats : int
         First seed of the splits, and how many there are.
+    fewer : dict of str to int
+        Splits of some sets that have fewer.
     """
 
     sets: tuple[str, ...]
@@ -53,6 +55,7 @@ class Settings:
     test: int = 3
     seed: int = 0
     repeats: int = 10
+    fewer: dict[str, int] = field(default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         if not 0 < self.validation + self.test < self.chunks or min(self.validation, self.test) < 1:
@@ -66,6 +69,10 @@ class Settings:
     def degree_of(self, name: str) -> tuple[float, ...]:
         """Degree of the candidates of a set."""
         return tuple(map(float, self.degrees.get(name, self.degree)))
+
+    def seeds_of(self, name: str) -> range:
+        """Seeds of the splits of a set."""
+        return range(self.seed, self.seed + int(self.fewer.get(name, self.repeats)))
 
     def power_of(self, name: str) -> float:
         """Power of the smoothness prior of a set."""
