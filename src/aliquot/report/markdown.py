@@ -68,10 +68,12 @@ def plain(source: str) -> str:
 
 
 def escaped(source: str) -> str:
-    """Markdown whose markup of pages, if any, is text wherever it is read.
+    """Markdown whose markup of pages, if any, is text wherever it is read; numbers as :func:`inline` writes them.
 
     Examples
     --------
+    >>> escaped("-0.2 [-0.3, 1e-05]")
+    '−0.2 [−0.3, 10⁻⁵]'
     >>> escaped("a <b> `c <d>` <https://example.org>")
     'a &lt;b> `c <d>` <https://example.org>'
     """
@@ -84,7 +86,7 @@ def escaped(source: str) -> str:
 
 def _escaped(source: str) -> str:
     source = re.sub(r"<(?=[A-Za-z/!?])(?!https?://)", "&lt;", source)
-    source = _MARK.sub(r"\\*", source)
+    source = _MINUS.sub("−", _POWER.sub(_power, _MARK.sub(r"\\*", source)))
     return re.sub(r"\](?=\(\s*(?!https?:)[A-Za-z][\w+.-]*:)", r"\]", source)
 
 
