@@ -83,8 +83,11 @@ class Settings:
 
 
 #: Seconds of one ranking, about, and of one heated crystal per look.
-_RANKING: Final = {"si_gap18_available": 60.0, "wbe_wood2019": 60.0}
-_LOOK: Final = 0.15
+_RANKING: Final = {"si_gap18_available": 25.0}
+_LOOK: Final = 0.06
+
+#: Few sets have more structures of one config type.
+_ENOUGH: Final = 240
 
 
 def tasks(settings: Settings) -> list[dict[str, Any]]:
@@ -105,8 +108,9 @@ def tasks(settings: Settings) -> list[dict[str, Any]]:
 def cost(settings: Settings, task: Mapping[str, Any]) -> float:
     """Seconds, about."""
     if task["part"] == "ranking":
-        return _RANKING.get(task["set"], 15.0) * (1 + max(settings.sizes)) / 9
-    return _LOOK * (settings.hold + settings.steps) / settings.every
+        share = min(settings.train_cap, _ENOUGH) / 60
+        return _RANKING.get(task["set"], 14.0) * share * (1 + max(settings.sizes)) / 9
+    return _LOOK * ((settings.hold + settings.steps) / settings.every + 2 * settings.structures)
 
 
 def prepare(settings: Settings, data: Data, place: Path, progress: Progress) -> None:

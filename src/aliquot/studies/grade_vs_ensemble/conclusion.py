@@ -153,7 +153,7 @@ def _in_time(settings: Any, results: Results) -> Iterator[Finding]:
         )
         ahead = later(own, f"γ{_QUIET}", f"spread of the ensemble{_QUIET}")
         yield Finding(
-            f"{crystal}, heated: at thresholds that no structure in distribution reaches, the grade rings no later than"
+            f"{crystal}, heated: at thresholds that no structure in distribution reaches, the grade rings before"
             " the ensemble",
             f"earlier in {ahead.text} runs; ahead by {ahead.time} fs, p = {ahead.p:.2g}",
             _no_later(ahead),
@@ -165,9 +165,8 @@ _QUIET: Final = " above all in distribution"
 
 
 def _no_later(ahead: Lead) -> bool | None:
-    if ahead.median.value >= 0:
-        return True
-    return False if ahead.p < 0.05 else None
+    """Undecided unless runs agree: no difference seen is not the same as no difference."""
+    return ahead.median.value > 0 if ahead.p < 0.05 else None
 
 
 def _told_heating(settings: Any, results: Results) -> str:
