@@ -239,6 +239,9 @@ def test_ratios_compare_divisions():
     assert found.p < 1e-10
     corrected = ratios(results, [("random", "kdpp-cosine"), ("kdpp-cosine", "random")], "e")
     assert corrected["random", "kdpp-cosine", 10].p == pytest.approx(2 * found.p)
+    other = Results(tuple({**row, "budget": 15} for row in rows))
+    both = ratios(Results(results.rows + other.rows), [("random", "kdpp-cosine")], "e")
+    assert both["random", "kdpp-cosine", 15].p == pytest.approx(2 * found.p)
     assert len(per_split(results, "random", 10, "e")) == 20
     assert ratio(results, "random", "nothing", 10, "e") is None
 

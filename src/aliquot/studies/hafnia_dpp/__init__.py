@@ -88,8 +88,8 @@ class Settings:
     redundant_splits: int = 10
     whole: float = 0.4
     sparse: int = 2
-    structure_splits: int = 6
-    wide_splits: int = 2
+    structure_splits: int = 10
+    wide_splits: int = 5
     draws: int = 5
     wide_draws: int = 2
     heavy_splits: int = 10

@@ -85,7 +85,7 @@ def conditioning(results: Results) -> Finding | None:
             f"{SCENES[scene]}: at N = {n} {found[n].text()} without a cut that matters, {cut.text()} with the relative"
             f" cut, {fair.text()} with prior and evidence"
         )
-        holds.append(found[n].differs and found[n].low > fair.high)
+        holds.append(found[n].low > fair.high and (found[n].differs or scene != "trajectories"))
     if not parts:
         return None
     return Finding(

@@ -9,7 +9,7 @@ the data is shared between any two repeats. The exponential of the mean differen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -53,9 +53,10 @@ class Ratio:
 
 
 def budgets(results: Results) -> tuple[tuple[int, bool], ...]:
-    """N and whether it is the number of descriptors, ascending."""
+    """N and whether it is the number of descriptors, ascending, up to three quarters of the smallest pool."""
+    most = 0.75 * min(int(row["pool"]) for row in results.rows) if results.rows else 0
     found = {(int(row["budget"]), bool(row["square"])) for row in results.rows if row.get("budget")}
-    return tuple(sorted(found))
+    return tuple(sorted((n, square) for n, square in found if n <= most))
 
 
 def per_split(results: Results, method: str, n: int, column: str) -> dict[int, float]:
@@ -81,18 +82,19 @@ def ratio(results: Results, above: str, below: str, n: int, column: str) -> Rati
 def ratios(
     results: Results, pairs: Sequence[tuple[str, str]], column: str
 ) -> dict[tuple[str, str, int], Ratio]:
-    """Ratios of all pairs at all budgets, corrected together by Holm's rule."""
+    """Ratios of all pairs at all budgets; one pair is corrected for all budgets, many for all pairs at each budget."""
     found = {
         (above, below, n): one
         for above, below in pairs
         for n, _ in budgets(results)
         if (one := ratio(results, above, below, n, column)) is not None
     }
-    p = holm([one.p for one in found.values()]) if found else ()
-    return {
-        key: Ratio(one.value, one.low, one.high, float(corrected), one.splits)
-        for (key, one), corrected in zip(found.items(), p, strict=True)
-    }
+    out = dict(found)
+    for n in [0] if len(pairs) == 1 else {key[2] for key in found}:
+        together = [key for key in found if n in (0, key[2])]
+        corrected = holm([found[key].p for key in together]) if together else ()
+        out |= {key: replace(found[key], p=float(p)) for key, p in zip(together, corrected, strict=True)}
+    return out
 
 
 def quartiles(results: Results, method: str, n: int, column: str) -> NDArray[np.float64]:

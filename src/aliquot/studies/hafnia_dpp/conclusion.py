@@ -99,7 +99,7 @@ def _best(main: Results) -> Finding | None:
         )
     return Finding(
         "With a regularised fit to energies and forces some method beats random selection (p < 0.05 after correction"
-        " for all methods and N)",
+        " for all methods at that N)",
         "; ".join(parts),
         any_better,
     )
