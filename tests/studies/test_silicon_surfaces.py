@@ -10,9 +10,11 @@ from ase.optimize import LBFGS
 from aliquot.ace.potential import Evaluation
 from aliquot.errors import InputError
 from aliquot.structures.neighbours import neighbours
-from aliquot.studies import Data, run_study, study_named
+from aliquot.studies import Data, Results, run_study, study_named
 from aliquot.studies.silicon_surfaces import network, published, slabs
+from aliquot.studies.silicon_surfaces.comparisons import contest, overall
 from aliquot.studies.silicon_surfaces.measure import Measure
+from aliquot.studies.silicon_surfaces.measured import Numbers
 from aliquot.studies.silicon_surfaces.methods import WAYS, choices, ways_of
 from aliquot.studies.silicon_surfaces.settings import (
     TYPES,
@@ -23,6 +25,7 @@ from aliquot.studies.silicon_surfaces.settings import (
     tasks,
 )
 from aliquot.studies.silicon_surfaces.stock import Stock, prepare
+from aliquot.studies.statistics import holm
 
 SET = "si_gap18_core_surface"
 
@@ -85,6 +88,60 @@ def test_published_kmedoids_is_a_local_optimum():
     for k in range(4):
         for other in range(30):
             assert loss([*np.delete(picks, k), other]) >= here - 1e-9
+
+
+def test_a_failed_relaxation_counts_as_a_surface_that_costs_nothing():
+    rows = (
+        {
+            "method": "a",
+            "features": "M",
+            "control": "",
+            "n": 5,
+            "repeat": 1,
+            "gamma_100": None,
+            "gamma_111": 1.47,
+        },
+        {
+            "method": "a",
+            "features": "M",
+            "control": "",
+            "n": 5,
+            "repeat": 0,
+            "gamma_100": 2.27,
+            "gamma_111": -30.0,
+        },
+    )
+    numbers = Numbers(Results(rows), (5,))
+    assert numbers.of("a", 5, "error_100") == pytest.approx([0.10, 2.17])
+    assert numbers.of("a", 5, "error_111") == pytest.approx([1.57, 0.10])
+    together = np.sqrt([(0.1**2 + 1.57**2) / 2, (2.17**2 + 0.1**2) / 2])
+    assert numbers.of("a", 5, "error_100_111") == pytest.approx(together)
+
+
+def test_contests_are_corrected_for_all_budgets():
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "method": m,
+            "features": "M",
+            "control": "",
+            "n": n,
+            "repeat": k,
+            "energy_rmse_meV": base + rng.normal(),
+        }
+        for m, base in (("good", 0.0), ("bad", 5.0))
+        for n in (5, 10)
+        for k in range(20)
+    ]
+    settings, numbers = Settings((SET,)), Numbers(Results(tuple(rows)), (5, 10))
+    found = contest(settings, numbers, "good", "bad", "energy_rmse_meV", (5, 10))
+    assert found is not None
+    assert found.everywhere
+    assert found.significant
+    assert list(found.p) == pytest.approx(holm([d.p for d in found.differences]))
+    assert contest(settings, numbers, "good", "absent", "energy_rmse_meV", (5, 10)) is None
+    both = overall([found, found])
+    assert all(a >= b for a, b in zip(both[0].p, found.p, strict=True))
 
 
 # --- slabs --------------------------------------------------------------------------------------------------
@@ -300,7 +357,14 @@ def test_tasks_come_by_importance_and_names_are_unique():
     assert len(made) == len(set(made))
     assert made[:3] == [("points", 0), ("rows", 0), ("published", 0)]
     assert all(repeat == 0 for group, repeat in made if group == "large")
-    names = [(way.group if way.features != "M" else "M", way.name) for way in WAYS]
+    own = (
+        "whole",
+        "small",
+        "large",
+        "net-core",
+        "net-total",
+    )  # their rows are told apart from the main comparison
+    names = [(way.group if way.group in own else "M", way.name) for way in WAYS]
     assert len(names) == len(set(names))
 
 
@@ -326,4 +390,4 @@ def test_quick_study(data_folder, tmp_path):
     whole = results.where(control="").column("energy_rmse_meV")
     assert np.all((whole > 1.0) & (whole < 100.0))
     tables = {table.name for table in conclusion.tables}
-    assert {"goal", "error-100-111", "energy-held-meV", "functional", "chosen"} <= tables
+    assert {"goal", "whole", "error-100-111", "energy-held-meV", "functional", "chosen"} <= tables
