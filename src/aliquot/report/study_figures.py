@@ -128,7 +128,8 @@ def drawing(figure: Figure, looks: Mapping[str, Look]) -> str:
         canvas.set_layout_engine("constrained", w_pad=0.1, wspace=0.02)
         for number, panel in enumerate(figure.panels, 1):
             _panel(canvas.add_subplot(rows, columns, number), panel, looks, 46 if columns < 3 else 36)
-        handles = [_handle(looks[label]) for label in labels]
+        joined = {curve.label for panel in figure.panels for curve in panel.curves if curve.line}
+        handles = [_handle(looks[label], label in joined) for label in labels]
         names = [textwrap.shorten(plain(label), _LETTERS, placeholder="…") for label in labels]
         if beside:
             canvas.legend(handles, names, loc="outside right upper", handlelength=2.2)
@@ -165,10 +166,10 @@ def _row_by_row(n: int, columns: int) -> list[int]:
     return [k for column in range(columns) for k in range(column, n, columns)]
 
 
-def _handle(look: Look) -> Any:
+def _handle(look: Look, joined: bool) -> Any:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], **_pen(look, True))
+    return Line2D([], [], **_pen(look, joined))
 
 
 def _pen(look: Look, line: bool) -> dict[str, Any]:
