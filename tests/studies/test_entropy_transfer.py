@@ -362,7 +362,7 @@ def test_conclusions_follow_from_the_numbers():
     }
     concluded = conclude(*results_of(as_published))
     assert [finding.holds for finding in concluded.findings] == 5 * [True] + [False] + 3 * [True]
-    assert "40 to 40" in concluded.summary
+    assert "40 to 40 times the energy" in concluded.summary
     otherwise = as_published | {
         ("expert", "expert"): 10.0,
         ("expert", "entropy"): 15.0,
@@ -412,6 +412,6 @@ def test_quick_size_on_real_data(data_folder, tmp_path):
         for taught in ("expert", "entropy"):
             home = whole.where(student=student, taught=taught, judged=taught)
             assert np.mean(home.column("energy_rmse_meV") / home.column("energy_spread_meV")) < 1
-    assert "times larger" in record.conclusion.summary
+    assert "times the energy error" in record.conclusion.summary
     again, _ = run_study(declared, "quick", Data.find(data_folder), tmp_path)
     assert again.conclusion == record.conclusion

@@ -24,6 +24,9 @@ DIFFERENCES: Final = "energy_differences_rmse_meV"
 #: Names of sets in tables.
 CALLED: Final = {EXPERT: "expert", ENTROPY: "entropy", PACKED: "packings"}
 
+#: Half of each.
+BOTH: Final = f"{EXPERT} + {ENTROPY}"
+
 #: An order of magnitude, and what counts as a small factor.
 LARGE, SMALL = 10.0, 3.0
 
@@ -49,21 +52,35 @@ class _Errors:
         away = ENTROPY if taught == EXPERT else EXPERT
         return self.of(student, taught, away, what) / self.of(student, taught, taught, what)
 
+    def mixture(self, student: str) -> Array:
+        """Energy error of half of each over that of the specialist, on the set where that is larger."""
+        own = [self.of(student, BOTH, one) / self.of(student, one, one) for one in (EXPERT, ENTROPY)]
+        return np.maximum(*own)
+
     def kinds(self) -> tuple[str, ...]:
         """Config types of the expert set."""
         return tuple(kind for kind in self._results.where(judged=EXPERT).values("kind") if kind)
 
 
 def conclude(settings: Any, results: Results) -> Conclusion:
-    """Factors, findings, tables and figures; the first truth decides, others are shown beside it."""
+    """Factors, findings, tables and figures; what holds does so under every truth."""
     all_errors = [_Errors(settings, results, truth) for truth in settings.truths]
-    findings: list[Finding] = []
+    claims: dict[str, list[Finding]] = {}
     for errors in all_errors:
-        findings.extend(_findings(errors))
+        for finding in _findings(errors):
+            claims.setdefault(finding.claim, []).append(finding)
+    findings = [_joined(same) for same in claims.values()]
     tables = [_strange(settings, results), *(table for errors in all_errors for table in _tables(errors))]
     return Conclusion(
         _summary(all_errors[0]), tuple(findings), tuple(tables), tuple(map(_figure, all_errors))
     )
+
+
+def _joined(same: list[Finding]) -> Finding:
+    """One claim under several truths."""
+    verdicts = {one.holds for one in same}
+    holds = None if None in verdicts else verdicts == {True}
+    return Finding(same[0].claim, ". ".join(one.measured for one in same), holds)
 
 
 def _geometric(values: Array) -> Interval:
@@ -73,18 +90,35 @@ def _geometric(values: Array) -> Interval:
 
 
 def _summary(errors: _Errors) -> str:
-    def span(taught: str) -> str:
-        found = [_geometric(errors.home_and_away(s, taught)).value for s in errors.students]
-        return f"{min(found):.2g} to {max(found):.2g}"
-
     if not {EXPERT, ENTROPY} <= set(errors.teach):
         return "Both sets have to teach before anything can be said."
+
+    def span(ratios: Callable[[str], Array]) -> str:
+        found = [_geometric(ratios(student)).value for student in errors.students]
+        return f"{_short(min(found))} to {_short(max(found))}"
+
+    def away(taught: str, what: str) -> str:
+        return span(lambda student: errors.home_and_away(student, taught, what))
+
     return (
-        f"Under the truth {errors.truth}, the energy error of students taught by the expert set is {span(EXPERT)}"
-        f" times larger on structures of maximum entropy than on the expert set; that of students taught by"
-        f" entropy is {span(ENTROPY)} times that on their own kind when they meet the expert set. (Ranges are over"
-        f" {len(errors.students)} students.)"
+        f"With labels of {errors.truth}, students taught by the expert set have {away(EXPERT, ENERGY)} times the energy"
+        f" error on structures of maximum entropy that they have on the expert set, and {away(EXPERT, FORCE)} times the"
+        f" force error. Students taught by entropy have {away(ENTROPY, ENERGY)} times the energy error on the expert"
+        f" set that they have on their own ({away(ENTROPY, DIFFERENCES)} times after one constant per atom is"
+        f" subtracted), and {away(ENTROPY, FORCE)} times the force error."
+        + (
+            f" Half of each, as many structures in all, has {span(errors.mixture)} times the energy error of the"
+            " specialist where it is worse."
+            if BOTH in errors.teach
+            else ""
+        )
+        + f" (Ranges are over {len(errors.students)} students.)"
     )
+
+
+def _short(x: float) -> str:
+    """Two digits, never as a power of ten."""
+    return f"{float(f'{x:.2g}'):g}"
 
 
 # --- findings ------------------------------------------------------------------------------------------------
@@ -101,14 +135,14 @@ def _findings(errors: _Errors) -> Iterator[Finding]:
         yield _forces(errors)
     if {ENTROPY, PACKED} <= have:
         yield from _driven(errors)
-    if {EXPERT, ENTROPY, f"{EXPERT} + {ENTROPY}"} <= have:
+    if {EXPERT, ENTROPY, BOTH} <= have:
         yield _mixture(errors)
 
 
 def _told(errors: _Errors, value: Callable[[str], Interval]) -> tuple[str, list[Interval]]:
     found = [value(student) for student in errors.students]
     words = "; ".join(f"{s} {v.text(2)}" for s, v in zip(errors.students, found, strict=True))
-    return f"Truth {errors.truth}: {words}", found
+    return f"{errors.truth}: {words}", found
 
 
 def _grow(errors: _Errors) -> Finding:
@@ -185,7 +219,7 @@ def _forces(errors: _Errors) -> Finding:
     other, others = _told(errors, lambda s: _geometric(errors.home_and_away(s, ENTROPY, FORCE)))
     return Finding(
         "Forces tell the same: errors grow away from home for the expert set and do not for the entropy set",
-        f"{own} (expert). {other} (entropy)",
+        f"taught by the expert set, {own}; by entropy, {other}",
         all(v.low > 1 for v in found) and all(v.low <= 1 for v in others),
     )
 
@@ -206,13 +240,7 @@ def _driven(errors: _Errors) -> Iterator[Finding]:
 
 
 def _mixture(errors: _Errors) -> Finding:
-    both = f"{EXPERT} + {ENTROPY}"
-
-    def worse(student: str) -> Interval:
-        ratios = [errors.of(student, both, one) / errors.of(student, one, one) for one in (EXPERT, ENTROPY)]
-        return _geometric(np.maximum(*ratios))
-
-    words, found = _told(errors, worse)
+    words, found = _told(errors, lambda s: _geometric(errors.mixture(s)))
     return Finding(
         "(Ours) Half of each, as many structures in all as one set has, is nowhere worse in energy than"
         " 1.5 times the specialist of that set, for every student",
