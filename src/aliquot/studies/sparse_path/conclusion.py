@@ -16,7 +16,7 @@ from aliquot.studies.sparse_path.pictures import figures
 from aliquot.studies.sparse_path.sets import METALS, PEERS, short
 from aliquot.studies.sparse_path.settings import Settings
 from aliquot.studies.sparse_path.solving import DENSE, METHODS
-from aliquot.studies.sparse_path.tables import SPARSE, VARIANTS, tables
+from aliquot.studies.sparse_path.tables import VARIANTS, savings, tables
 from aliquot.studies.statistics import holm, interval
 
 __all__ = ["conclude"]
@@ -140,24 +140,23 @@ def _same_size(measured: Measured) -> list[Finding]:
 def _cheaper(measured: Measured) -> list[Finding]:
     """Whether heeding costs saves time at equal error."""
     out: list[Finding] = []
+    sets, p = measured.settings.sets, savings(measured)
     for plain, priced in VARIANTS:
         if measured.methods(plain, priced) != (plain, priced):
             continue
-        ratios: dict[str, Array] = {}
-        p: list[float] = []
-        for name in measured.settings.sets:
-            own, other = (measured.shares(name, method, "us_per_atom") for method in (plain, priced))
-            ratios[name] = other / own
-            found = measured.difference(name, np.log(other), np.log(own))
-            p.append(1.0 if found is None else found.p)
-        faster = sum(np.mean(r) < 1 and q < 0.05 for r, q in zip(ratios.values(), holm(p), strict=True))
+        ratios = {
+            name: measured.shares(name, priced, "us_per_atom") / measured.shares(name, plain, "us_per_atom")
+            for name in sets
+        }
+        undecided = [short(name) for name in sets if np.mean(ratios[name]) >= 1 or p[name, plain] >= 0.05]
+        said = f" (not {', '.join(undecided)})" if undecided else ""
         out.append(
             Finding(
                 f"Choosing by what a function explains per cost saves time at equal validation error:"
                 f" {METHODS[plain].label}",
-                f"time by cost over plain: {_listed(measured.settings.sets, ratios)}; less on {faster} of"
-                f" {len(ratios)} sets (corrected p < 0.05)",
-                faster == len(ratios),
+                f"time by cost over plain: {_listed(sets, ratios)}; less on {len(sets) - len(undecided)} of {len(sets)}"
+                f" sets{said}, corrected p < 0.05",
+                not undecided,
             )
         )
     return out
@@ -218,13 +217,13 @@ def _stable(measured: Measured) -> list[Finding]:
 def _summary(measured: Measured, metals: Sequence[str], others: Sequence[str]) -> str:
     """The answer in a few sentences."""
     parts: list[str] = []
-    for sets, called in ((metals, f"the {len(metals)} elements" if len(metals) > 1 else ""), (others, "")):
+    for sets in (metals, *((name,) for name in others)):
         if not sets:
             continue
-        where = called or " and ".join(short(name) for name in sets)
+        where = f"the {len(sets)} elements" if len(sets) > 1 else short(sets[0])
         said = ", ".join(
             f"{METHODS[method].label} {np.mean([measured.shares(n, method, 'functions').mean() for n in sets]):.2f}"
-            for method in measured.methods(*SPARSE)
+            for method in measured.methods("omp", "asp", "ard")
         )
         parts.append(
             f"On {where}, models of equal validation error need this share of a dense model's functions: {said}."

@@ -14,7 +14,7 @@ from aliquot.studies.sparse_path.sets import PEERS, short
 from aliquot.studies.sparse_path.solving import DENSE, EQUAL, METHODS
 from aliquot.studies.statistics import Interval, holm, interval
 
-__all__ = ["SPARSE", "VARIANTS", "tables"]
+__all__ = ["SPARSE", "VARIANTS", "savings", "tables"]
 
 #: Methods that choose functions by what they explain.
 SPARSE: Final = ("omp", "omp-evidence", "asp", "ard")
@@ -121,20 +121,31 @@ def _judged(measured: Measured) -> Table:
     )
 
 
-def _time(measured: Measured) -> Table:
-    rows: list[list[str | float | None]] = []
+def savings(measured: Measured) -> dict[tuple[str, str], float]:
+    """Corrected p of the difference in time that costs make, by set and method; one family of tests."""
+    compared = [
+        (name, plain, priced)
+        for name in measured.settings.sets
+        for plain, priced in VARIANTS
+        if measured.methods(plain, priced) == (plain, priced)
+    ]
     ps: list[float] = []
-    for name in measured.settings.sets:
-        for plain, priced in VARIANTS:
-            if measured.methods(plain, priced) != (plain, priced):
-                continue
-            own, other = (measured.shares(name, method, "us_per_atom") for method in (plain, priced))
-            ratio = measured.shares(name, priced, "cost") / measured.shares(name, plain, "cost")
-            found = measured.difference(name, np.log(other), np.log(own))
-            ps.append(1.0 if found is None else found.p)
-            cells = [text(interval(x), 2) for x in (own, other, other / own, ratio)]
-            rows.append([short(name), METHODS[plain].label, *cells])
-    corrected = holm(ps) if ps else np.empty(0)
+    for name, plain, priced in compared:
+        own, other = (np.log(measured.shares(name, method, "us_per_atom")) for method in (plain, priced))
+        found = measured.difference(name, other, own)
+        ps.append(1.0 if found is None else found.p)
+    corrected = holm(ps).tolist() if ps else []
+    return {(name, plain): p for (name, plain, _), p in zip(compared, corrected, strict=True)}
+
+
+def _time(measured: Measured) -> Table:
+    rows: list[Cells] = []
+    priced = dict(VARIANTS)
+    for (name, plain), p in savings(measured).items():
+        own, other = (measured.shares(name, method, "us_per_atom") for method in (plain, priced[plain]))
+        ratio = measured.shares(name, priced[plain], "cost") / measured.shares(name, plain, "cost")
+        cells = [text(interval(x), 2) for x in (own, other, other / own, ratio)]
+        rows.append((short(name), METHODS[plain].label, *cells, _p(p)))
     note = (
         "Time of evaluation, measured, of the models of equal validation error, over that of the dense ones (geometric"
         " mean over dense models); time and modelled cost of the variant that heeds costs over those of the plain one."
@@ -152,7 +163,7 @@ def _time(measured: Measured) -> Table:
             "cost, by cost / plain",
             "p",
         ),
-        tuple((*row, _p(p)) for row, p in zip(rows, corrected.tolist(), strict=True)),
+        tuple(rows),
         note,
     )
 
