@@ -31,6 +31,9 @@ REVISION: Final = 1
 #: What a row calls all structures set aside together.
 ALL: Final = "all"
 
+#: Candidates of a set that is not thinned, for times in advance.
+_FEW: Final = 400
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -140,8 +143,8 @@ def tasks(settings: Settings) -> list[dict[str, Any]]:
 
 
 def cost(settings: Settings, task: Mapping[str, Any]) -> float:
-    """Choices and fits: repeats are alike."""
-    return float(len(settings.methods))
+    """Choices from pools of a few hundred structures where no number says more, and fits."""
+    return float(len(settings.methods) * max(settings.most, _FEW))
 
 
 def prepare(settings: Settings, data: Data, place: Path, progress: Progress) -> None:
