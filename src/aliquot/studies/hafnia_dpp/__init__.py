@@ -112,8 +112,8 @@ def tasks(settings: Settings) -> list[dict[str, Any]]:
 def cost(settings: Settings, task: Mapping[str, Any]) -> float:
     """About the seconds of one core."""
     if task["scene"] == "trajectories":
-        return 60.0 if task["split"] < settings.heavy_splits else 45.0
-    return 30.0 if task["scene"] == "wide" else 15.0
+        return 45.0 if task["split"] < settings.heavy_splits else 28.0
+    return {"wide": 65.0, "structures": 12.0}.get(str(task["scene"]), 10.0)
 
 
 def prepare(settings: Settings, data: Data, place: Path, progress: Progress) -> None:
