@@ -194,7 +194,7 @@ def _forces(settings: Settings, numbers: Numbers) -> Finding | None:
     if not told:
         return None
     return Finding(
-        "Forces: Bayesian selection 5 meV/Å worse than SRS at N = 20, k-medoids 30 meV/Å worse at N = 10",
+        "Forces: Bayesian selection is worse than SRS at N = 20 (paper: 5 meV/Å), k-medoids at N = 10 (paper: 30)",
         "; ".join(told),
         all(signs),
     )
