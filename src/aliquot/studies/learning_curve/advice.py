@@ -131,7 +131,7 @@ def _advice(ranking: list[Standing], found: Curves) -> tuple[str, str]:
         said = (
             f"On these data no method is reliably better than a random choice. The lowest errors are those of"
             f" {best.method}: {_times(best)} those of a random choice (p = {best.p:.2g}, corrected for {len(others)}"
-            f" methods; chance that it is better at all {best.better:.2f})."
+            f" methods; chance that it is better at all {_chance(best.better)})."
         )
         return best.method, said
     best = reliable[0]
@@ -142,11 +142,20 @@ def _advice(ranking: list[Standing], found: Curves) -> tuple[str, str]:
     said = (
         f"Use {best.method}: with {found.n[step]:.0f} labels it does what a random choice needs {random} for. Over all"
         f" budgets its errors are {_times(best)} those of a random choice (p = {best.p:.2g}, corrected for"
-        f" {len(others)} methods; confidence {best.better:.2f} that it is better, {best.best:.2f} that it is the best)."
+        f" {len(others)} methods; confidence {_chance(best.better)} that it is better, {_chance(best.best)} that it is the best)."
     )
     if best is not ranking[0]:
         said += f" {ranking[0].method} has lower errors still, less reliably (p = {ranking[0].p:.2g})."
     return best.method, said
+
+
+def _chance(x: float) -> str:
+    """A probability, as sure as resampling can be of it.
+
+    >>> _chance(0.714), _chance(1.0)
+    ('0.71', '> 0.99')
+    """
+    return f"{x:.2f}" if 0.01 <= x <= 0.99 else "> 0.99" if x > 0.5 else "< 0.01"
 
 
 def _times(one: Standing) -> str:
@@ -178,8 +187,8 @@ def _ranking(purpose: str, ranking: list[Standing]) -> Table:
                 one.method,
                 one.factor.text(3),
                 None if one.method == RANDOM else float(f"{one.p:.2g}"),
-                None if one.method == RANDOM else round(one.better, 2),
-                round(one.best, 2),
+                None if one.method == RANDOM else _chance(one.better),
+                _chance(one.best),
             )
             for one in ranking
         ),

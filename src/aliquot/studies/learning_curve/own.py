@@ -96,7 +96,7 @@ def study_of(
         title=f"Which method for {name}?",
         paper="",
         question=f"How many labels does each method need on {name}, and is any reliably better than a random choice?",
-        method=_METHOD,
+        method=_METHOD.strip(),
         published="",
         discussion="",
         protocol="learning_curve",
