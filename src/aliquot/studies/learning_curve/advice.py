@@ -142,7 +142,8 @@ def _advice(ranking: list[Standing], found: Curves) -> tuple[str, str]:
     said = (
         f"Use {best.method}: with {found.n[step]:.0f} labels it does what a random choice needs {random} for. Over all"
         f" budgets its errors are {_times(best)} those of a random choice (p = {best.p:.2g}, corrected for"
-        f" {len(others)} methods; confidence {_chance(best.better)} that it is better, {_chance(best.best)} that it is the best)."
+        f" {len(others)} methods; confidence {_chance(best.better)} that it is better,"
+        f" {_chance(best.best)} that it is the best)."
     )
     if best is not ranking[0]:
         said += f" {ranking[0].method} has lower errors still, less reliably (p = {ranking[0].p:.2g})."
