@@ -196,6 +196,8 @@ def _panel(ax: Axes, panel: Panel, looks: Mapping[str, Look], letters: int) -> N
         ax.axhline(panel.reference, color=MUTED, ls="--", lw=0.9, zorder=1)
     ax.set(xscale="log" if panel.log_x else "linear", yscale="log" if panel.log_y else "linear")
     aside = _aside(panel, seen)
+    if len(panel.curves) > _BANDS and any(aside):
+        ax.margins(x=0.09)
     for curve, some, points in zip(panel.curves, seen, aside, strict=True):
         _curve(ax, curve, looks[curve.label], some, None if len(panel.curves) <= _BANDS else points)
     if panel.log_y:
