@@ -74,8 +74,6 @@ class Settings:
         Sets, or mixtures with equal shares as in ``expert + entropy``.
     students : tuple of str
         Of :data:`POLYNOMIALS`, or ``network`` with the widths of its layers.
-    others : tuple of str
-        Students under all truths but the first; the same by default.
     cutoff, degree : float
         Of the site values that students see, Å; order 3.
     slopes : int
@@ -98,7 +96,6 @@ class Settings:
     repeats: tuple[int, ...] = (5,)
     teach: tuple[str, ...] = (*SETS, "expert + entropy")
     students: tuple[str, ...] = (*POLYNOMIALS, "network 64", "network 16-16-16")
-    others: tuple[str, ...] = ()
     cutoff: float = 5.0
     degree: float = 7.0
     slopes: int = 6
@@ -119,13 +116,9 @@ class Settings:
             )
         for name in self.teach:
             parts_of(name)
-        for name in self.students + self.others:
+        for name in self.students:
             if name not in POLYNOMIALS:
                 hidden_of(name)
-
-    def students_of(self, truth: str) -> tuple[str, ...]:
-        """Who learns under a truth."""
-        return self.students if truth == self.truths[0] else self.others or self.students
 
     @property
     def basis(self) -> AceBasis:
@@ -167,7 +160,7 @@ def tasks(settings: Settings) -> Sequence[Task]:
         {"truth": truth, "repeat": repeat, "taught": taught, "student": student}
         for truth, repeats in zip(settings.truths, settings.repeats, strict=True)
         for repeat in range(repeats)
-        for student in settings.students_of(truth)
+        for student in settings.students
         for taught in settings.teach
     ]
 

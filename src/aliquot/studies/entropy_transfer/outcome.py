@@ -38,7 +38,7 @@ class _Errors:
     """Errors of all repeats under one truth."""
 
     def __init__(self, settings: Any, results: Results, truth: str) -> None:
-        self.truth, self.students, self.teach = truth, settings.students_of(truth), settings.teach
+        self.truth, self.students, self.teach = truth, settings.students, settings.teach
         self._results = results.where(truth=truth)
         # structures that judge over structures that teach: splits overlap from repeat to repeat
         self.overlap = settings.test / (1.0 - settings.test - settings.validation)
@@ -80,7 +80,7 @@ def _joined(same: list[Finding]) -> Finding:
     """One claim under several truths."""
     verdicts = {one.holds for one in same}
     holds = None if None in verdicts else verdicts == {True}
-    return Finding(same[0].claim, ". ".join(one.measured for one in same), holds)
+    return Finding(same[0].claim, "; ".join(one.measured for one in same), holds)
 
 
 def _geometric(values: Array) -> Interval:
@@ -141,7 +141,7 @@ def _findings(errors: _Errors) -> Iterator[Finding]:
 
 def _told(errors: _Errors, value: Callable[[str], Interval]) -> tuple[str, list[Interval]]:
     found = [value(student) for student in errors.students]
-    words = "; ".join(f"{s} {v.text(2)}" for s, v in zip(errors.students, found, strict=True))
+    words = " · ".join(f"{s} {v.text(2)}" for s, v in zip(errors.students, found, strict=True))
     return f"{errors.truth}: {words}", found
 
 
@@ -185,7 +185,7 @@ def _flatter(errors: _Errors) -> Finding:
     return Finding(
         "Errors of models taught by the entropy set are far flatter: the factor by which the energy error grows"
         " away from home is larger for the expert set, for every student (p < 0.05, corrected)",
-        f"{words} times larger; largest corrected p {p.max():.2g}",
+        f"{words} times larger, largest corrected p {p.max():.2g}",
         bool(all(v.value > 1 for v in found) and p.max() < LEVEL) if known else None,
     )
 
@@ -209,7 +209,7 @@ def _differences(errors: _Errors) -> Finding:
     return Finding(
         "(Ours) What models taught by the entropy set miss on the expert set is mostly one constant per atom: errors"
         f" of energy differences stay within a factor of {SMALL:g} of those at home, for every student",
-        f"{words}. The constants: {shifts} meV/atom",
+        f"{words}, the constants {shifts} meV/atom",
         all(v.high <= SMALL for v in found),
     )
 
@@ -219,7 +219,7 @@ def _forces(errors: _Errors) -> Finding:
     other, others = _told(errors, lambda s: _geometric(errors.home_and_away(s, ENTROPY, FORCE)))
     return Finding(
         "Forces tell the same: errors grow away from home for the expert set and do not for the entropy set",
-        f"taught by the expert set, {own}; by entropy, {other}",
+        f"{own} (taught by the expert set); {other} (by entropy)",
         all(v.low > 1 for v in found) and all(v.low <= 1 for v in others),
     )
 
