@@ -79,7 +79,12 @@ def test_what_cannot_be_is_refused(frames: Frames, spec: str, said: str) -> None
 
 def test_embedded_elements_have_no_force_rows() -> None:
     many = Frames.from_atoms([bulk(x) for x in ("Cu", "Ag", "Au", "Ni", "Pd", "Pt", "Al")])
-    with pytest.raises(InputError, match="name a degree"):
+    two = Frames.from_atoms([bulk("CuAu", "rocksalt", a=5.0)])
+    with pytest.raises(InputError, match="name a larger size"):
         featurize("ace:rows=energy+forces", many)
+    (rows,) = featurize("ace:size=120,rows=energy+forces", two)  # few functions, but of each element's own
+    assert 60 < rows.n_features <= 120
+    with pytest.raises(InputError, match="no degree beside it"):
+        featurize("ace:size=120,degree=8", two)
     with pytest.raises(InputError, match="pooling 'sum'"):
-        featurize("ace:rows=energy", many, pooling="sum")
+        featurize("ace:rows=energy", two, pooling="sum")

@@ -64,7 +64,7 @@ FeatureSpec = Annotated[
     typer.Option(
         "--features",
         metavar="SPEC",
-        help="What describes a structure: ace, ace:degree=12,cutoff=5.5,order=3 (cutoff in Å), soap,"
+        help="What describes a structure: ace, ace:size=120, ace:degree=12,cutoff=5.5,order=3 (cutoff in Å), soap,"
         " python:module:function, or file:features.npy.",
     ),
 ]

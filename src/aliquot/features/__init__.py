@@ -42,7 +42,7 @@ def featurize(
     ----------
     spec : str
         ``ace`` or ``soap``, with parameters as in ``ace:degree=12,cutoff=5.5,order=3`` or
-        ``ace:degree=20/16/12,pair=8,radial=ChebExpCos`` (see :func:`aliquot.features.ace.choose_ace`), and
+        ``ace:size=120`` or ``ace:degree=20/16/12,pair=8,radial=ChebExpCos`` (see :func:`aliquot.features.ace.choose_ace`), and
         ``ace:rows=energy+forces+virial,weights=30/1/1`` (or ``rows=all``) for the rows that a fit absorbs;
         ``python:module:function`` for any function from ASE atoms to an (n_atoms, d) array;
         ``file:pool.npy`` (``file:pool.npy,known.npy``) for numbers from files.
@@ -106,6 +106,7 @@ def featurizer_of(spec: str, elements: tuple[int, ...], *, pooling: str = "mean"
 
         known: dict[str, Callable[[str], Any]] = {
             "degree": _degrees,
+            "size": int,
             "order": int,
             "cutoff": float,
             "pair": int,
@@ -121,7 +122,7 @@ def featurizer_of(spec: str, elements: tuple[int, ...], *, pooling: str = "mean"
             raise InputError(
                 f"weights in features {spec!r} need rows, as in ace:rows=energy+forces,weights=30/1/1"
             )
-        one = choose_ace(elements, pooling=how, **parameters)
+        one = choose_ace(elements, pooling=how, resolved=quantities is not None, **parameters)
         if quantities is not None:
             one = _blocks(spec, one.basis, how, quantities, weights)
     elif kind == "soap":

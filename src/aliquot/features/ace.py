@@ -133,12 +133,14 @@ def choose_ace(
     elements: tuple[int, ...],
     *,
     degree: float | tuple[float, ...] | None = None,
+    size: int | None = None,
     order: int = 3,
     cutoff: float | None = None,
     pair: int = 0,
     weight_l: float = 1.5,
     radial: str = "agnesi-jacobi",
     prior: str = "algebraic",
+    resolved: bool = False,
     pooling: Pooling = "mean",
 ) -> AceFeaturizer:
     """ACE features for these elements; what is not given is chosen.
@@ -149,7 +151,9 @@ def choose_ace(
         Atomic numbers, ascending.
     degree : float or tuple of float, optional
         Total degree of every order (one number, or one per order), element-resolved whatever its size. By default
-        the largest that stays within :data:`MAX_FEATURES`, with embedded elements where that is too poor.
+        the largest that stays within ``size``, with embedded elements where that is too poor.
+    size : int, optional
+        Features at most, where no degree is given; :data:`MAX_FEATURES` by default.
     order : int
         Correlation order, 1 to 4; given by ``degree`` where that has one number per order.
     cutoff : float, optional
@@ -162,17 +166,26 @@ def choose_ace(
         Radial family with its default parameters: ``agnesi-jacobi``, ``ChebExpCos`` or ``SBessel``.
     prior : {"algebraic", "exponential", "gaussian"}
         Smoothness prior.
+    resolved : bool
+        Never embed elements, however small the degree that fits: force rows need functions of every element.
     pooling : {"mean", "sum", "element", "none"}
 
     Examples
     --------
     >>> len(choose_ace((29,)).names), len(choose_ace(tuple(range(21, 33))).names)
     (509, 484)
+    >>> len(choose_ace((29,), size=120).names)
+    110
     """
     if not 1 <= order <= 4:
         raise InputError(f"features of order {order} are not implemented; orders 1 to 4 are")
     if pair and degree is None:
         raise InputError(f"pair={pair} needs a degree: the default size has no room for pair functions")
+    if size is not None and (size < 1 or degree is not None):
+        raise InputError(
+            f"size={size} says how many features there may be at most: a positive number, and no degree beside it"
+        )
+    size = MAX_FEATURES if size is None else size
     family, smoothness = radial_from_dict({"family": radial}), Prior(prior)
     if cutoff is None:
         cutoff = min(max(2.5 * max(bond_length(z) for z in elements), 5.0), 6.0)
@@ -183,18 +196,23 @@ def choose_ace(
     if degree is not None:
         degrees = degree if isinstance(degree, tuple) else (degree,) * order
         return AceFeaturizer(make(degree=degrees, pair_degree=pair), np.eye(n), pooling)
-    largest = _largest_degree(order, weight_l, channels=n, groups=n)
-    if largest is not None and largest >= LEAST_DEGREE:
+    largest = _largest_degree(size, order, weight_l, channels=n, groups=n)
+    if largest is not None and (resolved or largest >= LEAST_DEGREE):
         return AceFeaturizer(make(degree=(largest,) * order), np.eye(n), pooling)
+    if resolved:
+        raise InputError(
+            f"no basis of order {order} with functions of its own for each of {n} elements fits into {size} features;"
+            " name a larger size, as in ace:size=1000"
+        )
     if pooling == "element":
         raise InputError(
-            f"{n} elements are embedded to stay within {MAX_FEATURES} features, and embedded centres cannot be"
+            f"{n} elements are embedded to stay within {size} features, and embedded centres cannot be"
             " averaged element by element; use pooling='mean', or name a degree to keep the elements apart"
         )
-    small = _largest_degree(order, weight_l, channels=CHANNELS, groups=CENTRES)
+    small = _largest_degree(size, order, weight_l, channels=CHANNELS, groups=CENTRES)
     if small is None:
         raise InputError(
-            f"no basis of order {order} fits into {MAX_FEATURES} features; name a degree or a lower order"
+            f"no basis of order {order} fits into {size} features; name a degree or a lower order"
         )
     resolved = n * count_functions((small,) * order, n, weight_l=weight_l)
     embedding = tuple(map(tuple, element_weights(elements, CHANNELS).tolist()))
@@ -207,12 +225,12 @@ def choose_ace(
     return AceFeaturizer(basis, featurizer.centres, pooling, (note,))
 
 
-def _largest_degree(order: int, weight_l: float, *, channels: int, groups: int) -> int | None:
-    """Largest integer degree whose features fit into ``MAX_FEATURES``; None if even the smallest does not."""
+def _largest_degree(size: int, order: int, weight_l: float, *, channels: int, groups: int) -> int | None:
+    """Largest integer degree whose features fit into ``size``; None if even the smallest does not."""
     best = None
     for degree in range(order, 41):
-        size = count_functions((degree,) * order, channels, weight_l=weight_l, stop_at=MAX_FEATURES)
-        if groups * size > MAX_FEATURES:
+        found = count_functions((degree,) * order, channels, weight_l=weight_l, stop_at=size)
+        if groups * found > size:
             break
         best = degree
     return best
