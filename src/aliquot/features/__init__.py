@@ -41,8 +41,8 @@ def featurize(
     Parameters
     ----------
     spec : str
-        ``ace`` or ``soap``, with parameters as in ``ace:degree=12,cutoff=5.5,order=3`` or
-        ``ace:size=120`` or ``ace:degree=20/16/12,pair=8,radial=ChebExpCos`` (see :func:`aliquot.features.ace.choose_ace`), and
+        ``ace`` or ``soap``, with parameters as in ``ace:size=120``, ``ace:degree=12,cutoff=5.5,order=3`` or
+        ``ace:degree=20/16/12,pair=8,radial=ChebExpCos`` (see :func:`aliquot.features.ace.choose_ace`), and
         ``ace:rows=energy+forces+virial,weights=30/1/1`` (or ``rows=all``) for the rows that a fit absorbs;
         ``python:module:function`` for any function from ASE atoms to an (n_atoms, d) array;
         ``file:pool.npy`` (``file:pool.npy,known.npy``) for numbers from files.

@@ -214,12 +214,12 @@ def choose_ace(
         raise InputError(
             f"no basis of order {order} fits into {size} features; name a degree or a lower order"
         )
-    resolved = n * count_functions((small,) * order, n, weight_l=weight_l)
+    whole = n * count_functions((small,) * order, n, weight_l=weight_l)
     embedding = tuple(map(tuple, element_weights(elements, CHANNELS).tolist()))
     basis = make(degree=(small,) * order, embedding=embedding)
     featurizer = AceFeaturizer(basis, element_weights(elements, CENTRES), pooling)
     note = (
-        f"{n} elements: the element-resolved basis of degree {small} has {resolved:,} features; elements are embedded"
+        f"{n} elements: the element-resolved basis of degree {small} has {whole:,} features; elements are embedded"
         f" into {CHANNELS} density channels and {CENTRES} centre groups, {len(featurizer.names)} features"
     )
     return AceFeaturizer(basis, featurizer.centres, pooling, (note,))

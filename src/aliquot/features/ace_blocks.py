@@ -72,8 +72,8 @@ class AceBlockFeaturizer:
             )
         if self.basis.embedding is not None:
             raise InputError(
-                f"force and virial rows need functions of their own for every element, and the {len(self.basis.elements)}"
-                " elements of this basis are embedded; give a basis without an embedding"
+                "force and virial rows need functions of their own for every element, and the"
+                f" {len(self.basis.elements)} elements of this basis are embedded; give a basis without an embedding"
             )
 
     @property
