@@ -221,7 +221,11 @@ def _about(seconds: float) -> str:
     """
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"
+    return (
+        f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.{0 if seconds > 36000 else 1}f} h".replace(".0 h", " h")
+    )
 
 
 def _write(folder: Path, record: Record, results: Results, report: bool) -> list[Path]:

@@ -184,6 +184,8 @@ def _write(
     rows = _array(place / "rows.npy", (int(starts[-1]), width))
     grams = _array(place / "grams.npy", (int(as_gram.sum()), packed))
     at_virial, at_gram = np.cumsum(frames.virial.present) - 1, np.cumsum(as_gram) - 1
+    stage = f"blocks, {size_of(frames, width - 1) / 1e9:.2g} GB"
+    progress(stage, 0, len(frames))
     for i, labelled in each(evaluator, frames, baseline=baseline):
         turned = {q: np.column_stack((a @ transform, y)) for q, (a, y) in labelled.items()}
         energy[i] = turned["energy"][0]
@@ -193,7 +195,7 @@ def _write(
             rows[starts[i] : starts[i + 1]] = turned["forces"]
         elif as_gram[i]:
             grams[at_gram[i]] = (turned["forces"].T @ turned["forces"])[upper]
-        progress("blocks", i + 1, len(frames))
+        progress(stage, i + 1, len(frames))
     for array in (rows, grams):
         if isinstance(array, np.memmap):
             array.flush()
