@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from aliquot.ace.program import Program, Radials
     from aliquot.ace.workspace import Workspace
 
-__all__ = ["forces", "forces_and_values"]
+__all__ = ["adjoint", "forces", "forces_and_values", "pair_forces", "pair_slopes", "spread"]
 
 
 @jit
-def _adjoint(
+def adjoint(
     z: int,
     contraction: Contraction,
     density: NDArray[np.float64],
@@ -64,7 +64,7 @@ def _adjoint(
 
 
 @jit
-def _pair_slopes(
+def pair_slopes(
     other: int, lane: int, program: Program, slope: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
     """Derivative of the energy by the pair sums of species ``other``, (n_pair_sums,)."""
@@ -81,7 +81,7 @@ def _pair_slopes(
 
 
 @jit
-def _pair_forces(
+def pair_forces(
     count: int,
     program: Program,
     slope: NDArray[np.float64],
@@ -122,6 +122,34 @@ def _pair_forces(
         out[j, 0] += along[j] * work.x[j]
         out[j, 1] += along[j] * work.y[j]
         out[j, 2] += along[j] * work.z[j]
+
+
+@jit
+def spread(
+    i: int,
+    count: int,
+    work: Workspace,
+    gradient: NDArray[np.float64],
+    out: NDArray[np.float64],
+    virial: NDArray[np.float64],
+) -> None:
+    """What derivatives by the vectors to the neighbours of ``i`` add to forces, and to the upper half of the virial."""
+    for j in range(count):
+        target, r = work.target[j], work.r[j]
+        dx, dy, dz = gradient[j, 0], gradient[j, 1], gradient[j, 2]
+        out[target, 0] -= dx
+        out[target, 1] -= dy
+        out[target, 2] -= dz
+        out[i, 0] += dx
+        out[i, 1] += dy
+        out[i, 2] += dz
+        x, y, z = r * work.x[j], r * work.y[j], r * work.z[j]
+        virial[0, 0] -= x * dx
+        virial[1, 1] -= y * dy
+        virial[2, 2] -= z * dz
+        virial[1, 2] -= y * dz
+        virial[0, 2] -= x * dz
+        virial[0, 1] -= x * dy
 
 
 @jit
@@ -218,7 +246,7 @@ def forces_and_values(
                 for k in range(site.shape[0]):
                     for lane in range(filled):
                         values[members[lane], k] = site[k, lane]
-            _adjoint(z, contraction, density, slope, energy)
+            adjoint(z, contraction, density, slope, energy)
             for lane in range(filled):
                 i = members[lane]
                 energies[i] = energy[lane]
@@ -226,9 +254,9 @@ def forces_and_values(
                     count = look_around(i, other, first, index, vectors, species, radials, program, work)
                     if count == 0:
                         continue
-                    _pair_slopes(other, lane, program, slope, pair_slope)
-                    _pair_forces(count, program, pair_slope, work, along, turn, stretch, gradient)
-                    for j in range(count):
+                    pair_slopes(other, lane, program, slope, pair_slope)
+                    pair_forces(count, program, pair_slope, work, along, turn, stretch, gradient)
+                    for j in range(count):  # what spread does, written out: here a call would cost 5 %
                         target, r = work.target[j], work.r[j]
                         dx, dy, dz = gradient[j, 0], gradient[j, 1], gradient[j, 2]
                         out[target, 0] -= dx

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aliquot.ace.environment import densities, look_around
-from aliquot.ace.forces_kernel import _pair_forces, _pair_slopes
+from aliquot.ace.forces_kernel import pair_forces, pair_slopes, spread
 from aliquot.ace.jit import jit
 from aliquot.ace.simd import LANES, load, multiply, multiply_add, splat, store
 from aliquot.ace.workspace import new_workspace
@@ -72,29 +72,6 @@ def _density_slopes(
 
 
 @jit
-def _spread(
-    i: int,
-    count: int,
-    gradient: NDArray[np.float64],
-    target: NDArray[np.int64],
-    r: NDArray[np.float64],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    z: NDArray[np.float64],
-    forces: NDArray[np.float64],
-    virial: NDArray[np.float64],
-) -> None:
-    """What the derivatives by the vectors to the neighbours of atom ``i`` add to forces and virial."""
-    for j in range(count):
-        arm = (r[j] * x[j], r[j] * y[j], r[j] * z[j])
-        for a in range(3):
-            forces[target[j], a] -= gradient[j, a]
-            forces[i, a] += gradient[j, a]
-            for b in range(3):
-                virial[a, b] -= arm[a] * gradient[j, b]
-
-
-@jit
 def pullback(
     first: NDArray[np.int64],
     index: NDArray[np.int64],
@@ -132,6 +109,7 @@ def pullback(
                 count = look_around(i, other, first, index, vectors, species, radials, program, work)
                 if count == 0:
                     continue
-                _pair_slopes(other, i - start, program, slope, pair_slope)
-                _pair_forces(count, program, pair_slope, work, along, turn, stretch, gradient)
-                _spread(i, count, gradient, work.target, work.r, work.x, work.y, work.z, forces, virial)
+                pair_slopes(other, i - start, program, slope, pair_slope)
+                pair_forces(count, program, pair_slope, work, along, turn, stretch, gradient)
+                spread(i, count, work, gradient, forces, virial)
+    virial[2, 1], virial[2, 0], virial[1, 0] = virial[1, 2], virial[0, 2], virial[0, 1]

@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aliquot.ace.environment import densities, look_around
-from aliquot.ace.forces_kernel import (
-    _adjoint,  # pyright: ignore[reportPrivateUsage]
-    _pair_forces,  # pyright: ignore[reportPrivateUsage]
-    _pair_slopes,  # pyright: ignore[reportPrivateUsage]
-)
+from aliquot.ace.forces_kernel import adjoint, pair_forces, pair_slopes, spread
 from aliquot.ace.jit import jit
 from aliquot.ace.simd import LANES
 from aliquot.ace.values_kernel import products
@@ -126,9 +122,9 @@ def pull_two(
         z = element[b]
         for s in range(sets):
             if s == 0:
-                _adjoint(z, one, density[b], slope[0], energy)
+                adjoint(z, one, density[b], slope[0], energy)
             else:
-                _adjoint(z, two, density[b], slope[1], energy)
+                adjoint(z, two, density[b], slope[1], energy)
             for lane in range(LANES):
                 if members[b, lane] >= 0:
                     energies[s, members[b, lane]] = energy[lane]
@@ -141,23 +137,8 @@ def pull_two(
                 if count == 0:
                     continue
                 for s in range(sets):
-                    _pair_slopes(other, lane, program, slope[s], pair_slope)
-                    _pair_forces(count, program, pair_slope, work, along, turn, stretch, gradient)
-                    for j in range(count):
-                        target, r = work.target[j], work.r[j]
-                        x, y, zz = r * work.x[j], r * work.y[j], r * work.z[j]
-                        dx, dy, dz = gradient[j, 0], gradient[j, 1], gradient[j, 2]
-                        out[s, target, 0] -= dx
-                        out[s, target, 1] -= dy
-                        out[s, target, 2] -= dz
-                        out[s, i, 0] += dx
-                        out[s, i, 1] += dy
-                        out[s, i, 2] += dz
-                        virial[s, 0, 0] -= x * dx
-                        virial[s, 1, 1] -= y * dy
-                        virial[s, 2, 2] -= zz * dz
-                        virial[s, 1, 2] -= y * dz
-                        virial[s, 0, 2] -= x * dz
-                        virial[s, 0, 1] -= x * dy
+                    pair_slopes(other, lane, program, slope[s], pair_slope)
+                    pair_forces(count, program, pair_slope, work, along, turn, stretch, gradient)
+                    spread(i, count, work, gradient, out[s], virial[s])
     for s in range(sets):
         virial[s, 2, 1], virial[s, 2, 0], virial[s, 1, 0] = virial[s, 1, 2], virial[s, 0, 2], virial[s, 0, 1]

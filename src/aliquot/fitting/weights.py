@@ -11,7 +11,6 @@ residuals, and energies and virials are divided by the square root of the number
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +18,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aliquot.declared import read_toml
 from aliquot.errors import InputError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["QUANTITIES", "Weights"]
 
@@ -152,8 +147,4 @@ class Weights:
             raise InputError(
                 f"weights {text!r} are neither three numbers such as 30/1/1 (energy, forces, virial) nor a TOML file"
             )
-        try:
-            table = tomllib.loads(path.read_text("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not TOML: {error}") from error
-        return cls.from_dict(table, source=str(path))
+        return cls.from_dict(read_toml(path), source=str(path))
